@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* librawview: VMDK and QCOW2 disk images read as raw disks.
+ *
+ * Conventions of the whole interface
+ * - Offsets and lengths are bytes, never sectors.  Argument order is that of
+ *   pread(2): buf, len, off.
+ * - Functions that can fail return 0 or -1 and take the error, by value in the
+ *   caller's memory, as their last argument.  It may be NULL.  On success the
+ *   error is left as it was.
+ * - The library never prints, exits or aborts, and starts a thread only in
+ *   rawview_start.
+ * - A handle may be used from any number of threads at once, except that
+ *   rawview_close of the last reference must come after every other call.
+ *   Options and export sets say so themselves below.
+ * - File names inside an image are facts about it, not something to be obeyed:
+ *   see the option "references".
+ */
+
+#ifndef RAWVIEW_H
+#define RAWVIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*--- Errors -------------------------------------------------------------*/
+
+/* What went wrong, seen as the decision that it asks of the user. */
+typedef enum rawview_error_kind {
+  RAWVIEW_ERROR_NONE = 0,
+  RAWVIEW_ERROR_IO = 1,          /* the storage failed: look at errnum */
+  RAWVIEW_ERROR_USAGE = 2,       /* a wrong option, value, offset or length */
+  RAWVIEW_ERROR_FORMAT = 3,      /* not an image, or not of that format */
+  RAWVIEW_ERROR_UNSUPPORTED = 4, /* a legal image that rawview cannot read */
+  RAWVIEW_ERROR_CORRUPT = 5,     /* the image contradicts itself or is cut */
+  RAWVIEW_ERROR_REFUSED = 6,     /* policy: a reference or device not allowed */
+  RAWVIEW_ERROR_LIMIT = 7,       /* beyond a named limit, see max-size */
+  RAWVIEW_ERROR_NOMEM = 8,       /* out of memory or descriptors */
+} rawview_error_kind;
+
+typedef struct rawview_error {
+  rawview_error_kind kind;
+  int errnum;    /* errno value fit to pass on to a client, never 0 */
+  char msg[512]; /* one line, printable, no newline, NUL-terminated */
+} rawview_error;
+
+/* "io", "usage", "format", ... for machine-readable output; "none" for 0. */
+const char *rawview_error_kind_name (rawview_error_kind kind);
+
+/*--- Options ------------------------------------------------------------*/
+
+/* Options are key=value texts.  The same names are nbdkit parameters,
+ * rawviewfs options and command line flags.  A set of options is not
+ * thread-safe; rawview_open copies what it needs.
+ */
+typedef struct rawview_options rawview_options;
+
+typedef struct rawview_option_info {
+  const char *name;
+  const char *arg;  /* how the value is written in a synopsis: "SIZE" */
+  const char *help; /* one line */
+} rawview_option_info;
+
+/* The i-th option that rawview_options_set knows, NULL past the last. */
+const rawview_option_info *rawview_option_get (size_t i);
+
+/* NULL only when out of memory. */
+rawview_options *rawview_options_new (void);
+rawview_options *rawview_options_dup (const rawview_options *opts);
+void rawview_options_free (rawview_options *opts);
+
+/* Relative file names are resolved against the working directory of this call,
+ * so that a later chdir does not matter.  Unknown keys, wrong values and a key
+ * given twice (unless repeatable) are RAWVIEW_ERROR_USAGE.
+ */
+int rawview_options_set (rawview_options *opts, const char *key,
+                         const char *value, rawview_error *err);
+
+/*--- Images -------------------------------------------------------------*/
+
+typedef struct rawview_image rawview_image;
+
+/* Opens an image with everything it refers to, read-only.  source is a file
+ * name or an NBD URI (nbd:, nbds:, nbd+unix:, nbds+unix:, nbd+vsock:,
+ * nbds+vsock:); it may be NULL when the option fd is set.  opts may be NULL.
+ * Starts no thread, so the process may still fork.  The result has one
+ * reference.
+ */
+int rawview_open (const char *source, const rawview_options *opts,
+                  rawview_image **image, rawview_error *err);
+
+/* Starts the decompression workers.  Optional: without it every request is
+ * served by the calling thread alone.  Call after the last fork.
+ */
+int rawview_start (rawview_image *image, rawview_error *err);
+
+/* One more reference to the same handle. */
+rawview_image *rawview_ref (rawview_image *image);
+
+/* Drops a reference; with the last one the workers are joined and everything
+ * is closed.  NULL is allowed.
+ */
+void rawview_close (rawview_image *image);
+
+/* Virtual size of the disk in bytes. */
+uint64_t rawview_get_size (const rawview_image *image);
+
+/* A size of request, in bytes, that the image serves best: its cluster or
+ * grain, a power of two between 512 and 2 MiB.
+ */
+uint32_t rawview_get_preferred_block_size (const rawview_image *image);
+
+/* Reads exactly len bytes.  A range beyond the end is RAWVIEW_ERROR_USAGE.
+ * Damage in the image is RAWVIEW_ERROR_CORRUPT with errnum EIO for the
+ * requests that touch it, and the message says where; the contents of buf are
+ * then undefined.
+ */
+int rawview_pread (rawview_image *image, void *buf, size_t len, uint64_t off,
+                   rawview_error *err);
+
+/* Asks that the range be read soon: caches and the page cache are filled.
+ * Damage is not reported here.
+ */
+int rawview_prefetch (rawview_image *image, uint64_t len, uint64_t off,
+                      rawview_error *err);
+
+/* One run of guest bytes that are stored in the same way. */
+typedef struct rawview_extent {
+  uint64_t off;
+  uint64_t len;
+  bool zero;            /* reads as zeros */
+  bool hole;            /* takes no space in any file of the chain */
+  bool compressed;      /* stored compressed */
+  bool damaged;         /* reading it fails with EIO; never zero or hole */
+  bool has_host_off;    /* plain data: where, in which file */
+  unsigned depth;       /* 0: the image itself, 1: its backing file, ... */
+  uint64_t host_off;    /* valid if has_host_off */
+  const char *filename; /* valid during the callback, NULL if none */
+} rawview_extent;
+
+typedef int (*rawview_extent_cb) (void *opaque, const rawview_extent *extent);
+
+#define RAWVIEW_EXTENTS_ONE 1u /* the first run suffices */
+#define RAWVIEW_EXTENTS_RUNS 2u /* keep runs apart that differ in depth,
+                                  compression or host offset, for a map */
+
+/* Calls cb for runs that cover the range in order without gaps; cb returns
+ * nonzero to end the walk, which is not an error.  Bounded work: the walk may
+ * end before off+len, never before its first run.  Neighbouring runs of equal
+ * zero and hole are merged unless RAWVIEW_EXTENTS_RUNS is given, in which case
+ * the first run is answered exactly too.
+ */
+int rawview_extents (rawview_image *image, uint64_t len, uint64_t off,
+                     unsigned flags, rawview_extent_cb cb, void *opaque,
+                     rawview_error *err);
+
+/*--- Facts about an image -----------------------------------------------*/
+
+typedef enum rawview_fact_type {
+  RAWVIEW_FACT_TEXT,
+  RAWVIEW_FACT_NUMBER,
+  RAWVIEW_FACT_BOOL,
+} rawview_fact_type;
+
+/* Keys are those of "qemu-img info --output=json" where it has them:
+ * "filename", "format", "virtual-size", "actual-size", "cluster-size",
+ * "backing-filename", ...  A dot nests: "format-specific.data.compat".
+ */
+typedef struct rawview_fact {
+  const char *key;
+  rawview_fact_type type;
+  const char *text; /* sanitised: printable UTF-8 */
+  uint64_t number;  /* also the value of a BOOL */
+} rawview_fact;
+
+/* Number of images in the chain, at least 1. */
+size_t rawview_get_depth (const rawview_image *image);
+
+/* The i-th fact about the image at this depth; NULL past the last.  The
+ * pointers live as long as the handle.
+ */
+const rawview_fact *rawview_get_fact (const rawview_image *image,
+                                      unsigned depth, size_t i);
+
+typedef struct rawview_snapshot {
+  const char *id;
+  const char *name;
+  uint64_t virtual_size;  /* bytes */
+  uint64_t vm_state_size; /* bytes */
+  uint32_t date_sec;      /* Unix time */
+  uint32_t date_nsec;
+  uint64_t vm_clock_nsec;
+} rawview_snapshot;
+
+/* Calls cb for each internal snapshot of the image itself, in table order;
+ * nonzero from cb ends the walk.
+ */
+int rawview_snapshots (rawview_image *image,
+                       int (*cb) (void *opaque, const rawview_snapshot *s),
+                       void *opaque, rawview_error *err);
+
+/* The i-th thing that an administrator should know although the image could be
+ * opened; NULL past the last.  One line each.
+ */
+const char *rawview_get_warning (const rawview_image *image, size_t i);
+
+typedef struct rawview_check_result {
+  uint64_t corruptions;  /* contradictions that affect what is read */
+  uint64_t leaks;        /* clusters that are allocated and not used */
+  uint64_t check_errors; /* parts that could not be checked */
+  uint64_t total_clusters;
+  uint64_t allocated_clusters;
+  uint64_t compressed_clusters;
+  uint64_t image_end_offset; /* bytes */
+} rawview_check_result;
+
+typedef enum rawview_finding {
+  RAWVIEW_FINDING_CORRUPTION,
+  RAWVIEW_FINDING_LEAK,
+  RAWVIEW_FINDING_ERROR,
+} rawview_finding;
+
+/* Walks all tables of the image itself (not of its backing files) and calls cb
+ * for each finding.  Fails with RAWVIEW_ERROR_UNSUPPORTED for formats without
+ * tables.  Takes time and memory in proportion to the file.
+ */
+int rawview_check (rawview_image *image,
+                   void (*cb) (void *opaque, rawview_finding finding,
+                               const char *msg),
+                   void *opaque, rawview_check_result *result,
+                   rawview_error *err);
+
+/*--- Sets of exports ----------------------------------------------------*/
+
+/* A set of named disks: single sources, OVA archives with several disks, whole
+ * folders.  All users of one disk share one handle.  All functions may be
+ * called from any thread; the _add functions, _set_log and _free must not run
+ * beside others.
+ */
+typedef struct rawview_exports rawview_exports;
+
+rawview_exports *rawview_exports_new (void);
+void rawview_exports_free (rawview_exports *exports);
+
+/* Where lines about skipped images and warnings go, one call each.  A folder's
+ * unchanged file is reported once, not at every listing.
+ */
+void rawview_exports_set_log (rawview_exports *exports,
+                              void (*log) (void *opaque, const char *msg),
+                              void *opaque);
+
+/* Adds one source, opened now.  With a NULL name its disks are called after
+ * their file: "vm.vmdk"; those of an OVA after their members.  With a name and
+ * an OVA of several disks the option "disk" must say which.
+ */
+int rawview_exports_add_source (rawview_exports *exports, const char *name,
+                                const char *source, const rawview_options *opts,
+                                rawview_error *err);
+
+/* Adds a folder: every image in it, by its full file name, as long as it is
+ * there.  The folder is opened now and read at every listing.  Files that are
+ * extents of other images are left out, those that cannot be opened are
+ * skipped with a line in the log.  An OVA of several disks has one name per
+ * disk, "vm.ova:member.vmdk".
+ */
+int rawview_exports_add_folder (rawview_exports *exports, const char *dir,
+                                const rawview_options *opts,
+                                rawview_error *err);
+
+typedef struct rawview_export {
+  const char *name;
+  const char *description; /* one line: format and size */
+  uint64_t size;           /* virtual size in bytes */
+  int64_t mtime_sec;       /* of the container file */
+  uint32_t mtime_nsec;
+} rawview_export;
+
+/* Calls cb for each disk, sources in the order added, folders by name.  The
+ * pointers are valid during the callback, which must not call into the set.
+ * Nonzero from cb ends the walk.
+ */
+int rawview_exports_list (rawview_exports *exports,
+                          int (*cb) (void *opaque, const rawview_export *e),
+                          void *opaque, rawview_error *err);
+
+/* The first disk's name, for clients that ask for the empty one; NULL if the
+ * set consists of folders.  Lives as long as the set.
+ */
+const char *rawview_exports_default (const rawview_exports *exports);
+
+/* A new reference to the disk of that name; "" is the default disk.  Unknown
+ * names are RAWVIEW_ERROR_USAGE with errnum ENOENT.
+ */
+int rawview_exports_open (rawview_exports *exports, const char *name,
+                          rawview_image **image, rawview_error *err);
+
+/*--- The library --------------------------------------------------------*/
+
+/* The version of the library, "1.2.3". */
+const char *rawview_version (void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RAWVIEW_H */

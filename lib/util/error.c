@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/error.h"
+#include "util/text.h"
+
+static const struct {
+  const char *name;
+  int errnum; /* what a client is told unless a system call said more */
+} kinds[] = {
+  [RAWVIEW_ERROR_NONE] = { "none", 0 },
+  [RAWVIEW_ERROR_IO] = { "io", EIO },
+  [RAWVIEW_ERROR_USAGE] = { "usage", EINVAL },
+  [RAWVIEW_ERROR_FORMAT] = { "format", EINVAL },
+  [RAWVIEW_ERROR_UNSUPPORTED] = { "unsupported", ENOTSUP },
+  [RAWVIEW_ERROR_CORRUPT] = { "corrupt", EIO },
+  [RAWVIEW_ERROR_REFUSED] = { "refused", EPERM },
+  [RAWVIEW_ERROR_LIMIT] = { "limit", EFBIG },
+  [RAWVIEW_ERROR_NOMEM] = { "nomem", ENOMEM },
+};
+
+const char *
+rawview_error_kind_name (rawview_error_kind kind)
+{
+  if ((size_t) kind >= sizeof kinds / sizeof kinds[0])
+    return "unknown";
+  return kinds[kind].name;
+}
+
+static void
+fill (rawview_error *err, rawview_error_kind kind, int errnum)
+{
+  err->kind = kind;
+  err->errnum = errnum ? errnum : kinds[kind].errnum;
+  rv_text_make_printable (err->msg);
+}
+
+int
+rv_error_set (rawview_error *err, rawview_error_kind kind, int errnum,
+              const char *fmt, ...)
+{
+  va_list args;
+
+  if (err == NULL)
+    return -1;
+  va_start (args, fmt);
+  vsnprintf (err->msg, sizeof err->msg, fmt, args);
+  va_end (args);
+  fill (err, kind, errnum);
+  return -1;
+}
+
+int
+rv_error_errno (rawview_error *err, int errnum, const char *fmt, ...)
+{
+  va_list args;
+  size_t n;
+
+  if (err == NULL)
+    return -1;
+  va_start (args, fmt);
+  vsnprintf (err->msg, sizeof err->msg, fmt, args);
+  va_end (args);
+  n = strlen (err->msg);
+  snprintf (err->msg + n, sizeof err->msg - n, ": %s", strerror (errnum));
+  fill (err,
+        errnum == ENOMEM || errnum == EMFILE || errnum == ENFILE
+            ? RAWVIEW_ERROR_NOMEM
+            : RAWVIEW_ERROR_IO,
+        errnum);
+  return -1;
+}
+
+int
+rv_error_nomem (rawview_error *err)
+{
+  return rv_error_set (err, RAWVIEW_ERROR_NOMEM, ENOMEM, "out of memory");
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Errors: a kind, an errno value and one sentence, by value. */
+
+#ifndef RV_ERROR_H
+#define RV_ERROR_H
+
+#include <stdarg.h>
+
+#include <rawview.h>
+
+#define RV_PRINTF(fmt, args) __attribute__ ((format (printf, fmt, args)))
+
+/* Fills *err (which may be NULL) and returns -1, so that a caller can write
+ * "return rv_error_set (...)".  errnum 0 stands for the usual one of the kind.
+ * The message is made printable: what an image says cannot break the line.
+ */
+int rv_error_set (rawview_error *err, rawview_error_kind kind, int errnum,
+                  const char *fmt, ...) RV_PRINTF (4, 5);
+
+/* Short forms for the common kinds. */
+#define rv_error_corrupt(err, ...) \
+  rv_error_set ((err), RAWVIEW_ERROR_CORRUPT, 0, __VA_ARGS__)
+#define rv_error_format(err, ...) \
+  rv_error_set ((err), RAWVIEW_ERROR_FORMAT, 0, __VA_ARGS__)
+#define rv_error_unsupported(err, ...) \
+  rv_error_set ((err), RAWVIEW_ERROR_UNSUPPORTED, 0, __VA_ARGS__)
+#define rv_error_limit(err, ...) \
+  rv_error_set ((err), RAWVIEW_ERROR_LIMIT, 0, __VA_ARGS__)
+#define rv_error_refused(err, ...) \
+  rv_error_set ((err), RAWVIEW_ERROR_REFUSED, 0, __VA_ARGS__)
+#define rv_error_usage(err, ...) \
+  rv_error_set ((err), RAWVIEW_ERROR_USAGE, 0, __VA_ARGS__)
+
+/* The error of a failed system call: "WHAT: strerror (errnum)". */
+int rv_error_errno (rawview_error *err, int errnum, const char *fmt, ...)
+    RV_PRINTF (3, 4);
+
+int rv_error_nomem (rawview_error *err);
+
+#endif /* RV_ERROR_H */

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <config.h>
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "util/text.h"
+
+/* Length of the printable UTF-8 character at s, 0 if it is not one. */
+static size_t
+printable_char (const unsigned char *s)
+{
+  uint32_t c;
+  size_t n;
+
+  if (s[0] < 0x80)
+    return s[0] >= 0x20 && s[0] != 0x7f;
+  if (s[0] >= 0xc2 && s[0] <= 0xdf)
+    c = s[0] & 0x1f, n = 2;
+  else if ((s[0] & 0xf0) == 0xe0)
+    c = s[0] & 0x0f, n = 3;
+  else if (s[0] >= 0xf0 && s[0] <= 0xf4)
+    c = s[0] & 0x07, n = 4;
+  else
+    return 0;
+  for (size_t i = 1; i < n; i++) {
+    if ((s[i] & 0xc0) != 0x80)
+      return 0;
+    c = c << 6 | (s[i] & 0x3f);
+  }
+  if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10ffff)))
+    return 0;
+  if (c < 0xa0 || (c >= 0xd800 && c <= 0xdfff))
+    return 0;
+  if ((c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+      (c >= 0x2066 && c <= 0x2069) || c == 0xfeff)
+    return 0;
+  return n;
+}
+
+void
+rv_text_make_printable (char *s)
+{
+  while (*s) {
+    size_t n = printable_char ((const unsigned char *) s);
+
+    if (n == 0)
+      *s++ = '?';
+    else
+      s += n;
+  }
+}
+
+/* 2^0, 2^10, ... for b, k, M, ...; -1 for another letter. */
+static int
+suffix_shift (char c)
+{
+  static const char letters[] = "bkmgtpe";
+  const char *p;
+
+  if (c == '\0')
+    return 0;
+  p = strchr (letters, tolower ((unsigned char) c));
+  return p ? (int) (p - letters) * 10 : -1;
+}
+
+bool
+rv_text_parse_size (const char *s, uint64_t *size)
+{
+  uint64_t whole = 0, fraction = 0, scale = 1;
+  const char *p = s;
+  int shift;
+
+  if (!isdigit ((unsigned char) *p))
+    return false;
+  for (; isdigit ((unsigned char) *p); p++)
+    if (__builtin_mul_overflow (whole, 10, &whole) ||
+        __builtin_add_overflow (whole, *p - '0', &whole))
+      return false;
+  if (*p == '.') {
+    if (!isdigit ((unsigned char) *++p))
+      return false;
+    for (; isdigit ((unsigned char) *p) && scale < 1000000000; p++) {
+      fraction = fraction * 10 + (*p - '0');
+      scale *= 10;
+    }
+  }
+  shift = suffix_shift (*p);
+  if (shift < 0 || (*p && p[1] != '\0') || (shift == 0 && fraction != 0))
+    return false;
+  if (shift > 0 && whole > UINT64_MAX >> shift)
+    return false;
+  *size = whole << shift;
+  return !__builtin_add_overflow (
+      *size,
+      (uint64_t) ((unsigned __int128) fraction * ((uint64_t) 1 << shift) /
+                  scale),
+      size);
+}
+
+bool
+rv_text_parse_bool (const char *s, bool *value)
+{
+  static const char *const words[][2] = {
+    { "0", "1" }, { "no", "yes" }, { "off", "on" }, { "false", "true" }
+  };
+
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    for (int v = 0; v <= 1; v++)
+      if (strcasecmp (s, words[i][v]) == 0) {
+        *value = v;
+        return true;
+      }
+  return false;
+}
+
+bool
+rv_text_has_scheme (const char *s)
+{
+  size_t n = 0;
+
+  if (!isalpha ((unsigned char) s[0]))
+    return false;
+  while (isalnum ((unsigned char) s[n]) || strchr ("+.-", s[n]) != NULL) {
+    if (s[n] == '\0')
+      return false;
+    n++;
+  }
+  return s[n] == ':';
+}
+
+bool
+rv_text_is_nbd_uri (const char *s)
+{
+  static const char *const schemes[] = {
+    "nbd://",       "nbds://",       "nbd+unix://",
+    "nbds+unix://", "nbd+vsock://",  "nbds+vsock://",
+    "nbd+ssh://",   "nbds+ssh://",
+  };
+
+  for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+    if (strncasecmp (s, schemes[i], strlen (schemes[i])) == 0)
+      return true;
+  return false;
+}
+
+char *
+rv_text_format (const char *fmt, ...)
+{
+  va_list args;
+  char *s;
+
+  va_start (args, fmt);
+  if (vasprintf (&s, fmt, args) == -1)
+    s = NULL;
+  va_end (args);
+  return s;
+}
+
+const char *
+rv_text_basename (const char *path)
+{
+  const char *slash = strrchr (path, '/');
+
+  return slash ? slash + 1 : path;
+}
