@@ -60,7 +60,7 @@ test_fail (const char *file, int line, const char *fmt, ...)
 #define TEST_FAIL(...) test_fail (__FILE__, __LINE__, __VA_ARGS__)
 
 /* The values of these are true if the check held. */
-#define CHECK(cond) ((cond) ? true : TEST_FAIL ("not true: %s", #cond))
+#define CHECK(cond) test_true (__FILE__, __LINE__, #cond, (cond))
 #define CHECK_EQ_U64(a, b)                                                     \
   test_eq_u64 (__FILE__, __LINE__, #a " == " #b, (a), (b))
 #define CHECK_EQ_INT(a, b)                                                     \
@@ -79,8 +79,7 @@ test_fail (const char *file, int line, const char *fmt, ...)
   test_error (__FILE__, __LINE__, #err, &(err), (kind), (pattern))
 
 /* A call that returns 0 or -1 and has filled err. */
-#define CHECK_OK(call, err)                                                    \
-  ((call) == 0 ? true : TEST_FAIL ("%s: %s", #call, (err).msg))
+#define CHECK_OK(call, err) test_ok (__FILE__, __LINE__, #call, (call), &(err))
 
 #define REQUIRE(cond)                                                          \
   do {                                                                         \
@@ -101,6 +100,19 @@ test_fail (const char *file, int line, const char *fmt, ...)
   } while (0)
 
 #define TEST(fn) test_run (#fn, fn)
+
+static TEST_UNUSED bool
+test_true (const char *file, int line, const char *what, bool value)
+{
+  return value || test_fail (file, line, "not true: %s", what);
+}
+
+static TEST_UNUSED bool
+test_ok (const char *file, int line, const char *what, int r,
+         const rawview_error *err)
+{
+  return r == 0 || test_fail (file, line, "%s: %s", what, err->msg);
+}
 
 static TEST_UNUSED bool
 test_eq_u64 (const char *file, int line, const char *what, uint64_t a,
