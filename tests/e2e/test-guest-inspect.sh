@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# virt-inspector finds the same operating system in a guest's disk whether it
+# reads an import over NBD or as a file under FUSE.
+
+. "$(dirname "$0")/functions.sh"
+
+requires_guest
+requires virt-inspector --version
+
+# inspect WHAT DRIVE: DRIVE is what "virt-inspector -a" takes.
+inspect ()
+{
+    local what=$1 drive=$2 start=$SECONDS found
+
+    bounded 300 \
+        virt-inspector --no-applications --no-icon --format=raw -a "$drive" \
+            >"$tmp/inspect.xml" 2>"$tmp/inspect.log" || {
+        cat "$tmp/inspect.log" >&2
+        fail "$what: virt-inspector failed"
+    }
+    found=$(virt-inspector --xpath "concat(
+                //operatingsystem/name, ' ',
+                //operatingsystem/distro, ' ',
+                //operatingsystem/major_version, ' ',
+                //operatingsystem/hostname, ' ',
+                //mountpoint[text()='/']/@dev, ' ',
+                //mountpoint[text()='/boot']/@dev)" <"$tmp/inspect.xml")
+    if [ "$found" != "linux debian 12 rawview-guest /dev/sda1 /dev/sda2" ]; then
+        cat "$tmp/inspect.xml" >&2
+        fail "$what: found \"$found\""
+    fi
+    echo "ok: $what: $found ($((SECONDS - start)) s)"
+}
+
+use_guest
+
+use_format streamOptimized
+start_nbdkit "$tmp/sock" -r rawview "$image" || fail "cannot serve $image"
+inspect "streamOptimized over NBD" "nbd://?socket=$tmp/sock"
+stop_nbdkit "$tmp/sock"
+
+use_format qcow2-zlib
+start_rawviewfs "$image" "$tmp/fuse.raw" || fail "cannot mount $image"
+inspect "qcow2-zlib through FUSE" "$tmp/fuse.raw"
+stop_rawviewfs "$tmp/fuse.raw"
