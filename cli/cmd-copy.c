@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* rawview copy: an image to a raw file, block device, NBD server or stdout.
+ *
+ * The main thread only waits: for the workers, for the next line of progress,
+ * and for signals, which it takes from a descriptor so that no handler runs
+ * anywhere.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "copy.h"
+#include "progress.h"
+
+#define DEFAULT_SPARSE 4096
+#define MAX_SPARSE     COPY_PIECE
+#define MAX_THREADS    256
+
+struct copy_values {
+  bool flush;
+  bool force;
+  bool zeroed;
+  const char *progress;
+  const char *sparse;
+  unsigned threads;
+};
+
+static const struct cli_option options[] = {
+  { "destination-is-zero", 0, NULL, "DEST reads as zeros: write only data",
+    CLI_FLAG, offsetof (struct copy_values, zeroed) },
+  { "flush", 0, NULL, "make the copy durable before ending", CLI_FLAG,
+    offsetof (struct copy_values, flush) },
+  { "force", 0, NULL, "overwrite a file that is not empty", CLI_FLAG,
+    offsetof (struct copy_values, force) },
+  { "progress", 'p', "bar|json|none", "show progress", CLI_OPTIONAL,
+    offsetof (struct copy_values, progress) },
+  { "sparse", 'S', "SIZE", "look for zeros in blocks of SIZE, 0: do not (4k)",
+    CLI_TEXT, offsetof (struct copy_values, sparse) },
+  { "threads", 't', "N", "copy with N threads (number of CPUs)", CLI_NUMBER,
+    offsetof (struct copy_values, threads) },
+};
+
+/*--- Options ------------------------------------------------------------*/
+
+static int
+parse_sparse (const char *value, uint64_t *sparse, rawview_error *err)
+{
+  *sparse = DEFAULT_SPARSE;
+  if (value == NULL)
+    return 0;
+  if (cli_parse_size (value, sparse) &&
+      (*sparse == 0 || (*sparse >= 512 && *sparse <= MAX_SPARSE &&
+                        (*sparse & (*sparse - 1)) == 0)))
+    return 0;
+  return cli_error_set (err, RAWVIEW_ERROR_USAGE, 0,
+                        "copy: --sparse=%s: must be 0 or a power of two from "
+                        "512 to 2M",
+                        value);
+}
+
+static unsigned
+thread_count (const struct copy_values *v)
+{
+  long n = v->threads != 0 ? (long) v->threads : sysconf (_SC_NPROCESSORS_ONLN);
+
+  return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : (unsigned) n;
+}
+
+static int
+parse_progress (const char *value, enum progress_mode *mode, rawview_error *err)
+{
+  if (progress_parse_mode (value, mode))
+    return 0;
+  return cli_error_set (err, RAWVIEW_ERROR_USAGE, 0,
+                        "copy: --progress=%s: must be bar, json or none",
+                        value);
+}
+
+/*--- Waiting ------------------------------------------------------------*/
+
+/* The signals that mean "stop", from now on read from a descriptor.  Threads
+ * started later inherit that they are blocked.
+ */
+static int
+open_signals (rawview_error *err)
+{
+  sigset_t set;
+  int fd;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGHUP);
+  sigaddset (&set, SIGINT);
+  sigaddset (&set, SIGTERM);
+  pthread_sigmask (SIG_BLOCK, &set, NULL);
+  /* A reader that went away is an error of writing, told as such. */
+  signal (SIGPIPE, SIG_IGN);
+  fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  return fd >= 0 ? fd : cli_error_errno (err, errno, "signalfd");
+}
+
+/* The first signal asks the workers to stop.  The second ends the process where
+ * it stands, as a worker may be waiting for storage that does not answer.
+ */
+static void
+take_signal (int signal_fd, struct copy_job *job, int *signum)
+{
+  struct signalfd_siginfo info;
+
+  if (read (signal_fd, &info, sizeof info) != sizeof info)
+    return;
+  if (*signum != 0) {
+    job->target->ops->abandon (job->target);
+    _exit (128 + *signum);
+  }
+  *signum = (int) info.ssi_signo;
+  copy_job_stop (job);
+}
+
+/* Returns the signal that stopped the job, or 0. */
+static int
+await (struct copy_job *job, int signal_fd, struct progress *progress)
+{
+  struct pollfd fds[] = { { .fd = job->done_fd, .events = POLLIN },
+                          { .fd = signal_fd, .events = POLLIN } };
+  int signum = 0;
+
+  while (!(fds[0].revents & POLLIN)) {
+    if (poll (fds, CLI_COUNT (fds), 200) == -1)
+      continue; /* EINTR, and the events are as before */
+    if (fds[1].revents & POLLIN)
+      take_signal (signal_fd, job, &signum);
+    progress_update (progress, atomic_load (&job->done));
+  }
+  progress_end (progress, atomic_load (&job->done));
+  return signum;
+}
+
+/*--- The command --------------------------------------------------------*/
+
+struct copy {
+  struct copy_job job;
+  struct progress progress;
+  enum progress_mode mode;
+  bool flush;
+  bool to_stdout;
+  int signum; /* what stopped it */
+};
+
+static int
+run_job (struct copy *c, int signal_fd, rawview_error *err)
+{
+  struct copy_job *job = &c->job;
+  struct copy_target *t = job->target;
+
+  progress_start (&c->progress, c->mode, job->size,
+                  c->to_stdout ? stderr : stdout);
+  if (copy_job_start (job, err) == -1)
+    return -1;
+  c->signum = await (job, signal_fd, &c->progress);
+  if (copy_job_finish (job, err) == -1)
+    return -1;
+  if (c->signum != 0)
+    return cli_error_set (err, RAWVIEW_ERROR_IO, EINTR, "copy: stopped by %s",
+                          strsignal (c->signum));
+  return c->flush || t->always_flush ? t->ops->flush (t, err) : 0;
+}
+
+static int
+run_with_descriptors (struct copy *c, rawview_error *err)
+{
+  int signal_fd, r;
+
+  signal_fd = open_signals (err);
+  if (signal_fd == -1)
+    return -1;
+  c->job.done_fd = eventfd (0, EFD_CLOEXEC);
+  r = c->job.done_fd == -1 ? cli_error_errno (err, errno, "eventfd") : 0;
+  /* With as many lanes as wanted each decodes for itself; fewer need help. */
+  if (r == 0 && c->job.target->lanes == 1)
+    r = rawview_start (c->job.image, err);
+  if (r == 0)
+    r = run_job (c, signal_fd, err);
+  if (c->job.done_fd >= 0)
+    close (c->job.done_fd);
+  close (signal_fd);
+  return r;
+}
+
+static int
+copy (const struct cli_args *args, rawview_image *image, struct copy *c,
+      rawview_error *err)
+{
+  const struct copy_values *v = args->values;
+  const char *dest = args->operands[1];
+  struct copy_target_options o = {
+    .size = rawview_get_size (image),
+    .lanes = thread_count (v),
+    .force = v->force,
+    .zeroed = v->zeroed,
+    .source = image,
+  };
+  rawview_error ignored;
+  int r;
+
+  c->flush = v->flush;
+  c->to_stdout = strcmp (dest, "-") == 0;
+  c->job.image = image;
+  c->job.size = o.size;
+  c->job.target = cli_is_nbd_uri (dest) ? copy_nbd_open (dest, &o, err)
+                                        : copy_file_open (dest, &o, err);
+  if (c->job.target == NULL)
+    return -1;
+  r = run_with_descriptors (c, err);
+  if (r == -1) {
+    c->job.target->ops->close (c->job.target, false, &ignored);
+    return -1;
+  }
+  return c->job.target->ops->close (c->job.target, true, err);
+}
+
+static int
+run (const struct cli_args *args)
+{
+  CLEANUP_IMAGE rawview_image *image = NULL;
+  const struct copy_values *v = args->values;
+  struct copy c = { 0 };
+  rawview_error err;
+
+  if (parse_progress (v->progress, &c.mode, &err) == -1 ||
+      parse_sparse (v->sparse, &c.job.sparse, &err) == -1 ||
+      rawview_open (args->operands[0], args->options, &image, &err) == -1 ||
+      copy (args, image, &c, &err) == -1) {
+    int status = cli_fail (&err);
+
+    return c.signum != 0 ? 128 + c.signum : status;
+  }
+  return cli_finish_output ();
+}
+
+const struct cli_command cmd_copy = {
+  .name = "copy",
+  .operands = "IMAGE DEST",
+  .summary =
+      "Copies an image to a raw file, block device, NBD server or stdout",
+  .options = options,
+  .n_options = CLI_COUNT (options),
+  .values_size = sizeof (struct copy_values),
+  .min_operands = 2,
+  .max_operands = 2,
+  .run = run,
+};

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* rawview serve: images as NBD exports, by running nbdkit with the plugin.
+ *
+ * The images are opened here first.  That says what is wrong with them in one
+ * line and with the right exit status, and tells the exports' names, before
+ * nbdkit opens them for good.
+ */
+
+#include <config.h>
+
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "serve.h"
+
+struct serve_values {
+  bool daemon, libvirt_xml, read_only, tls_verify_peer, verbose;
+  const char *ipaddr, *pid_file, *run, *selinux_label, *socket, *tls;
+  const char *tls_certificates, *tls_psk;
+  struct cli_list filters, names, nbdkit;
+  unsigned port, threads;
+};
+
+#define FIELD(name) offsetof (struct serve_values, name)
+
+static const struct cli_option options[] = {
+  { "daemon", 0, NULL, "go into the background (needs --socket or --port)",
+    CLI_FLAG, FIELD (daemon) },
+  { "filter", 0, "FILTER", "put an nbdkit filter before the images", CLI_LIST,
+    FIELD (filters) },
+  { "ipaddr", 'i', "ADDRESS", "listen on this address only, see --port",
+    CLI_TEXT, FIELD (ipaddr) },
+  { "libvirt-xml", 0, NULL, "print libvirt disk elements instead of URIs",
+    CLI_FLAG, FIELD (libvirt_xml) },
+  { "name", 0, "EXPORT", "name of the first, second, ... source's export",
+    CLI_LIST, FIELD (names) },
+  { "nbdkit", 0, "ARG", "pass an option or parameter to nbdkit as it is",
+    CLI_LIST, FIELD (nbdkit) },
+  { "pid-file", 'P', "FILE", "write nbdkit's process ID when it is ready",
+    CLI_TEXT, FIELD (pid_file) },
+  { "port", 'p', "N", "listen on this TCP port", CLI_NUMBER, FIELD (port) },
+  { "read-only", 'r', NULL, "do not offer to write", CLI_FLAG,
+    FIELD (read_only) },
+  { "run", 0, "COMMAND", "serve while this command runs, see nbdkit(1)",
+    CLI_TEXT, FIELD (run) },
+  { "selinux-label", 0, "LABEL", "label of the socket", CLI_TEXT,
+    FIELD (selinux_label) },
+  { "socket", 'U', "PATH", "listen on this Unix domain socket", CLI_TEXT,
+    FIELD (socket) },
+  { "threads", 't', "N", "requests served at a time per connection", CLI_NUMBER,
+    FIELD (threads) },
+  { "tls", 0, "off|on|require", "may or must clients use TLS", CLI_TEXT,
+    FIELD (tls) },
+  { "tls-certificates", 0, "DIR", "where the certificates are", CLI_TEXT,
+    FIELD (tls_certificates) },
+  { "tls-psk", 0, "FILE", "file of pre-shared keys", CLI_TEXT,
+    FIELD (tls_psk) },
+  { "tls-verify-peer", 0, NULL, "ask clients for certificates", CLI_FLAG,
+    FIELD (tls_verify_peer) },
+  { "verbose", 'v', NULL, "print nbdkit's debugging messages", CLI_FLAG,
+    FIELD (verbose) },
+};
+
+/*--- Sources ------------------------------------------------------------*/
+
+static bool
+is_folder (const char *source)
+{
+  struct stat st;
+
+  return !cli_is_nbd_uri (source) && stat (source, &st) == 0 &&
+         S_ISDIR (st.st_mode);
+}
+
+static const char *
+given_name (const struct cli_args *args, size_t i)
+{
+  const struct serve_values *v = args->values;
+
+  return i < v->names.len ? v->names.items[i] : NULL;
+}
+
+static int
+add_name (void *opaque, const rawview_export *e)
+{
+  cli_list_add (opaque, cli_format ("%s", e->name));
+  return 0;
+}
+
+static void
+log_warning (void *opaque, const char *msg)
+{
+  fprintf (stderr, "rawview: warning: %s\n", msg);
+}
+
+static int
+add_source (const struct cli_args *args, size_t i, rawview_exports *exports,
+            rawview_error *err)
+{
+  const char *source = args->operands[i], *name = given_name (args, i);
+
+  if (!is_folder (source))
+    return rawview_exports_add_source (exports, name, source, args->options,
+                                       err);
+  if (name != NULL)
+    return cli_error_set (err, RAWVIEW_ERROR_USAGE, 0,
+                          "serve: --name=%s: the exports of the folder %s are "
+                          "called after its files",
+                          name, source);
+  return rawview_exports_add_folder (exports, source, args->options, err);
+}
+
+/* Finds the exports' names. */
+static int
+look_at_sources (const struct cli_args *args, struct cli_list *names,
+                 rawview_error *err)
+{
+  CLEANUP_EXPORTS rawview_exports *exports = rawview_exports_new ();
+
+  if (exports == NULL)
+    return cli_error_set (err, RAWVIEW_ERROR_NOMEM, 0, "out of memory");
+  rawview_exports_set_log (exports, log_warning, NULL);
+  for (size_t i = 0; i < args->n_operands; i++)
+    if (add_source (args, i, exports, err) == -1)
+      return -1;
+  return rawview_exports_list (exports, add_name, names, err);
+}
+
+/*--- nbdkit's command line ----------------------------------------------*/
+
+/* The texts made here are few and live until the process ends or becomes
+ * nbdkit.
+ */
+static void
+add_option (struct cli_list *argv, const char *option, const char *value)
+{
+  if (value != NULL)
+    cli_list_add (argv, cli_format ("%s=%s", option, value));
+}
+
+static void
+add_number (struct cli_list *argv, const char *option, unsigned value)
+{
+  if (value != 0)
+    cli_list_add (argv, cli_format ("%s=%u", option, value));
+}
+
+static void
+add_flag (struct cli_list *argv, const char *option, bool given)
+{
+  if (given)
+    cli_list_add (argv, option);
+}
+
+/* Options come before the plugin, parameters after it. */
+static void
+add_verbatim (struct cli_list *argv, const struct cli_list *from, bool want)
+{
+  for (size_t i = 0; i < from->len; i++)
+    if ((from->items[i][0] == '-') == want)
+      cli_list_add (argv, from->items[i]);
+}
+
+static void
+add_sources (struct cli_list *argv, const struct cli_args *args)
+{
+  for (size_t i = 0; i < args->n_operands; i++) {
+    const char *source = args->operands[i], *name = given_name (args, i);
+
+    if (name != NULL)
+      cli_list_add (argv, cli_format ("export=%s:%s", name, source));
+    else
+      cli_list_add (
+          argv,
+          cli_format ("%s=%s", is_folder (source) ? "dir" : "file", source));
+  }
+}
+
+static void
+make_argv (struct cli_list *argv, const struct cli_args *args,
+           const struct serve_place *place)
+{
+  const struct serve_values *v = args->values;
+
+  cli_list_add (argv, "nbdkit");
+  add_flag (argv, "--exit-with-parent", !v->daemon && v->run == NULL);
+  add_option (argv, "--pidfile", place->pid_file);
+  add_option (argv, "--unix",
+              v->run != NULL && place->socket == NULL && v->port == 0
+                  ? "-"
+                  : place->socket);
+  add_number (argv, "--port", v->port);
+  add_option (argv, "--ipaddr", v->ipaddr);
+  add_flag (argv, "--readonly", v->read_only);
+  add_option (argv, "--run", v->run);
+  add_option (argv, "--selinux-label", v->selinux_label);
+  add_number (argv, "--threads", v->threads);
+  add_option (argv, "--tls", v->tls);
+  add_option (argv, "--tls-certificates", v->tls_certificates);
+  add_option (argv, "--tls-psk", v->tls_psk);
+  add_flag (argv, "--tls-verify-peer", v->tls_verify_peer);
+  add_flag (argv, "--verbose", v->verbose);
+  for (size_t i = 0; i < v->filters.len; i++)
+    add_option (argv, "--filter", v->filters.items[i]);
+  add_verbatim (argv, &v->nbdkit, true);
+  cli_list_add (argv, "rawview");
+  /* Before the sources: what follows an export belongs to it alone. */
+  for (size_t i = 0; i < args->passed.len; i++)
+    cli_list_add (argv, args->passed.items[i]);
+  add_sources (argv, args);
+  add_verbatim (argv, &v->nbdkit, false);
+  cli_list_add (argv, NULL);
+}
+
+/*--- Running ------------------------------------------------------------*/
+
+struct server {
+  struct serve_address address;
+  struct cli_list names;
+  bool libvirt_xml;
+  bool been_ready;
+  int output_status; /* of telling where the exports are */
+};
+
+static int
+print_exports (void *opaque)
+{
+  struct server *s = opaque;
+
+  s->been_ready = true;
+  for (size_t i = 0; i < s->names.len; i++)
+    if (s->libvirt_xml)
+      serve_print_disk (&s->address, s->names.items[i], i);
+    else
+      serve_print_uri (&s->address, s->names.items[i]);
+  /* A folder may be empty now and filled later. */
+  if (s->names.len == 0 && !s->libvirt_xml)
+    serve_print_uri (&s->address, "");
+  s->output_status = cli_finish_output ();
+  return s->output_status;
+}
+
+static int
+check_usage (const struct cli_args *args)
+{
+  const struct serve_values *v = args->values;
+  const char *wrong = NULL;
+
+  if (v->socket != NULL && v->port != 0)
+    wrong = "--socket and --port exclude each other";
+  else if (v->ipaddr != NULL && v->port == 0)
+    wrong = "--ipaddr needs --port";
+  else if (v->port > 65535)
+    wrong = "--port must be from 1 to 65535";
+  else if (v->daemon && v->socket == NULL && v->port == 0)
+    wrong = "--daemon needs --socket or --port";
+  else if (v->run != NULL && (v->daemon || v->libvirt_xml))
+    wrong = "--run excludes --daemon and --libvirt-xml";
+  else if (v->names.len > args->n_operands)
+    wrong = "more names than sources";
+  for (size_t i = 0; i < v->names.len; i++)
+    if (strchr (v->names.items[i], ':') != NULL)
+      wrong = "--name must not contain a colon";
+  return wrong == NULL ? 0
+                       : cli_failf (RAWVIEW_ERROR_USAGE, "serve: %s", wrong);
+}
+
+static int
+serve (const struct cli_args *args, const struct serve_place *place,
+       struct server *server)
+{
+  const struct serve_values *v = args->values;
+  struct cli_list argv = { 0 };
+  int status;
+
+  server->libvirt_xml = v->libvirt_xml;
+  server->address = (struct serve_address){
+    .socket = place->socket,
+    .host = v->ipaddr != NULL ? v->ipaddr : "localhost",
+    .port = v->port,
+    .tls = v->tls != NULL && strcmp (v->tls, "require") == 0,
+  };
+  make_argv (&argv, args, place);
+  if (v->daemon)
+    return serve_daemonize ((char *const *) argv.items, print_exports, server);
+  status = serve_supervise ((char *const *) argv.items, place->pid_file,
+                            print_exports, server);
+  return status != 0 ? status : server->output_status;
+}
+
+/* The command tells its result, so nothing is printed and nothing watched. */
+static int
+serve_command (const struct cli_args *args)
+{
+  const struct serve_values *v = args->values;
+  const struct serve_place place = { .socket = (char *) v->socket,
+                                     .pid_file = (char *) v->pid_file };
+  struct cli_list argv = { 0 };
+
+  make_argv (&argv, args, &place);
+  return serve_exec ((char *const *) argv.items);
+}
+
+static int
+serve_at_place (const struct cli_args *args, struct server *server)
+{
+  const struct serve_values *v = args->values;
+  const struct serve_wishes wishes = { .socket = v->socket,
+                                       .pid_file = v->pid_file,
+                                       .tcp = v->port != 0,
+                                       .daemon = v->daemon };
+  struct serve_place place = { 0 };
+  rawview_error err;
+  int status;
+
+  /* Were the reader of our output to go, the files still had to be removed. */
+  signal (SIGPIPE, SIG_IGN);
+  if (serve_place_make (&place, &wishes, &err) == -1)
+    status = cli_fail (&err);
+  else
+    status = serve (args, &place, server);
+  if (!(v->daemon && server->been_ready))
+    serve_place_remove (&place, server->been_ready);
+  serve_place_free (&place);
+  return status;
+}
+
+static int
+run (const struct cli_args *args)
+{
+  const struct serve_values *v = args->values;
+  struct server server = { 0 };
+  rawview_error err;
+  int status = check_usage (args);
+
+  if (status != 0)
+    return status;
+  if (look_at_sources (args, &server.names, &err) == -1)
+    return cli_fail (&err);
+  return v->run != NULL ? serve_command (args) : serve_at_place (args, &server);
+}
+
+const struct cli_command cmd_serve = {
+  .name = "serve",
+  .operands = "SOURCE...",
+  .summary = "Serves images as NBD exports, with nbdkit",
+  .options = options,
+  .n_options = CLI_COUNT (options),
+  .values_size = sizeof (struct serve_values),
+  .min_operands = 1,
+  .max_operands = SIZE_MAX,
+  .run = run,
+};

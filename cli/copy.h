@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* rawview copy, inside: an engine that cuts the disk into pieces, and targets
+ * that take them.
+ *
+ * A lane is one worker's way into the target: its buffer, its connection.  A
+ * target's functions may run on all lanes at once, one thread per lane.
+ */
+
+#ifndef CLI_COPY_H
+#define CLI_COPY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "cli.h"
+
+/* The largest piece that is read at once.  A multiple of every cluster size,
+ * so that no cluster is decompressed twice.
+ */
+#define COPY_PIECE (2 * 1024 * 1024)
+
+struct copy_target;
+
+struct copy_ops {
+  /* A buffer of COPY_PIECE bytes that the lane may fill now; it is in use until
+   * the lane asks for the next one.  Waits for earlier writes if it must.
+   */
+  void *(*buffer) (struct copy_target *t, unsigned lane, rawview_error *err);
+
+  /* buf lies inside the lane's buffer.  A write may still be under way when
+   * this returns.
+   */
+  int (*write) (struct copy_target *t, unsigned lane, const void *buf,
+                size_t len, uint64_t off, rawview_error *err);
+
+  /* Makes the range read as zeros, without taking space where it can. */
+  int (*zero) (struct copy_target *t, unsigned lane, uint64_t len, uint64_t off,
+               rawview_error *err);
+
+  /* Waits until all of the lane's writes have arrived. */
+  int (*drain) (struct copy_target *t, unsigned lane, rawview_error *err);
+
+  /* Makes everything durable; called when all lanes are drained. */
+  int (*flush) (struct copy_target *t, rawview_error *err);
+
+  /* Frees the target.  Unless ok, what was created is removed.  The error is
+   * that of the last close.
+   */
+  int (*close) (struct copy_target *t, bool ok, rawview_error *err);
+
+  /* Removes what was created and nothing else: for a process that has to end
+   * while its workers are stuck.
+   */
+  void (*abandon) (struct copy_target *t);
+};
+
+struct copy_target {
+  const struct copy_ops *ops;
+  const char *name;
+  unsigned lanes;       /* how many workers it can take */
+  bool zeroed;          /* reads as zeros already, so zeros can be skipped */
+  bool ordered;         /* a stream: pieces have to come in order */
+  bool always_flush;    /* an error of the storage would be lost otherwise */
+  uint32_t granularity; /* it wants offsets and lengths in multiples of this */
+};
+
+struct copy_target_options {
+  uint64_t size; /* of the disk */
+  unsigned lanes;
+  bool force;
+  bool zeroed; /* the user says so */
+  const rawview_image *source;
+};
+
+/* A file or block device, created if it does not exist, or "-". */
+struct copy_target *copy_file_open (const char *name,
+                                    const struct copy_target_options *options,
+                                    rawview_error *err);
+
+/* An NBD server. */
+struct copy_target *copy_nbd_open (const char *uri,
+                                   const struct copy_target_options *options,
+                                   rawview_error *err);
+
+/* Refuses a destination that is a file of the source, or that another process
+ * uses.  The locks live as long as fd.
+ */
+int copy_lock_destination (int fd, const char *name,
+                           const rawview_image *source, rawview_error *err);
+
+/*--- The engine ---------------------------------------------------------*/
+
+struct copy_job {
+  /* Set by the caller, all else zero. */
+  rawview_image *image;
+  struct copy_target *target;
+  uint64_t size;
+  uint64_t sparse; /* look for zeros in data in blocks of this, 0: do not */
+  int done_fd;     /* an eventfd: written when the last worker has ended */
+
+  atomic_uint_fast64_t done; /* bytes */
+
+  /* lock guards what follows. */
+  pthread_mutex_t lock;
+  pthread_cond_t turn_changed;
+  uint64_t cursor;  /* what lies before has been handed out */
+  uint64_t pieces;  /* handed out so far */
+  uint64_t turn;    /* in order: the piece that may be written now */
+  unsigned running; /* workers */
+  bool stop;
+  bool failed;
+  rawview_error err; /* the first failure */
+
+  struct copy_worker *workers;
+  unsigned n_workers;
+};
+
+/* Starts a worker per lane. */
+int copy_job_start (struct copy_job *job, rawview_error *err);
+
+/* Asks the workers to end after their present piece. */
+void copy_job_stop (struct copy_job *job);
+
+/* Joins the workers and frees what start took; -1 if any of them failed. */
+int copy_job_finish (struct copy_job *job, rawview_error *err);
+
+#endif /* CLI_COPY_H */

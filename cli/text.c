@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sizes, names and lists as people write and read them. */
+
+#include <config.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "cli.h"
+
+static void __attribute__ ((noreturn)) out_of_memory (void)
+{
+  exit (cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory"));
+}
+
+void
+cli_list_add (struct cli_list *list, const char *item)
+{
+  const char **items =
+      realloc (list->items, (list->len + 1) * sizeof *list->items);
+
+  if (items == NULL)
+    out_of_memory ();
+  items[list->len++] = item;
+  list->items = items;
+}
+
+char *
+cli_format (const char *fmt, ...)
+{
+  char *text;
+  va_list args;
+  int r;
+
+  va_start (args, fmt);
+  r = vasprintf (&text, fmt, args);
+  va_end (args);
+  if (r < 0)
+    out_of_memory ();
+  return text;
+}
+
+bool
+cli_parse_size (const char *text, uint64_t *size)
+{
+  static const char suffixes[] = "bkmgtpe";
+  const char *suffix;
+  double value;
+  char *end;
+
+  if (!isdigit ((unsigned char) *text))
+    return false;
+  errno = 0;
+  value = strtod (text, &end);
+  if (errno != 0)
+    return false;
+  if (*end != '\0') {
+    suffix = strchr (suffixes, tolower ((unsigned char) *end));
+    if (suffix == NULL || end[1] != '\0')
+      return false;
+    for (; suffix > suffixes; suffix--)
+      value *= 1024;
+  }
+  if (!(value < (double) INT64_MAX))
+    return false;
+  *size = (uint64_t) value;
+  return true;
+}
+
+char *
+cli_format_size (uint64_t bytes, char buf[CLI_SIZE_MAX])
+{
+  static const char *const units[] = { "B",   "KiB", "MiB", "GiB",
+                                       "TiB", "PiB", "EiB" };
+  double value = (double) bytes;
+  size_t unit = 0;
+
+  /* Three digits: what would round to 1000 goes to the next unit. */
+  while (value >= 999.5 && unit + 1 < CLI_COUNT (units)) {
+    value /= 1024;
+    unit++;
+  }
+  snprintf (buf, CLI_SIZE_MAX, "%.3g %s", value, units[unit]);
+  return buf;
+}
+
+void
+cli_print_xml (const char *text)
+{
+  for (; *text != '\0'; text++)
+    switch (*text) {
+    case '&':
+      fputs ("&amp;", stdout);
+      break;
+    case '<':
+      fputs ("&lt;", stdout);
+      break;
+    case '>':
+      fputs ("&gt;", stdout);
+      break;
+    case '\'':
+      fputs ("&apos;", stdout);
+      break;
+    case '"':
+      fputs ("&quot;", stdout);
+      break;
+    default:
+      putchar (*text);
+    }
+}
+
+bool
+cli_is_nbd_uri (const char *text)
+{
+  static const char *const schemes[] = {
+    "nbd:", "nbds:", "nbd+unix:", "nbds+unix:", "nbd+vsock:", "nbds+vsock:"
+  };
+
+  for (size_t i = 0; i < CLI_COUNT (schemes); i++)
+    if (strncmp (text, schemes[i], strlen (schemes[i])) == 0)
+      return true;
+  return false;
+}
+
+const rawview_fact *
+cli_fact (const rawview_image *image, unsigned depth, const char *key)
+{
+  const rawview_fact *fact;
+
+  for (size_t i = 0; (fact = rawview_get_fact (image, depth, i)) != NULL; i++)
+    if (strcmp (fact->key, key) == 0)
+      return fact;
+  return NULL;
+}
+
+const char *
+cli_fact_text (const rawview_image *image, unsigned depth, const char *key)
+{
+  const rawview_fact *fact = cli_fact (image, depth, key);
+
+  return fact != NULL && fact->type == RAWVIEW_FACT_TEXT ? fact->text : "";
+}
