@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* rawviewfs [OPTION...] SOURCE MOUNTPOINT
+ *
+ * The order of things, which matters:
+ *   1. look at SOURCE and MOUNTPOINT, open SOURCE: what is wrong with them is
+ *      said before anything is mounted
+ *   2. mount
+ *   3. go into the background
+ *   4. start threads: the library's workers, then libfuse's
+ *   5. write the pid file, let the parent go, answer requests
+ *   6. unmount, remove the pid file
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "error.h"
+#include "log.h"
+#include "mountpoint.h"
+#include "ops.h"
+#include "options.h"
+#include "tree.h"
+
+/* Threads that libfuse keeps for the next request. */
+#define IDLE_THREADS 10
+
+struct rawviewfs {
+  struct options options;
+  struct places places;
+  rawview_exports *exports;
+  struct tree *tree;
+  struct ops *ops;
+  struct pid_file pid_file;
+  struct fuse_session *session;
+  bool has_handlers;
+  bool is_mounted;
+};
+
+static void
+log_from_library (void *opaque, const char *msg)
+{
+  log_line ("%s", msg);
+}
+
+static int
+open_source (struct rawviewfs *fs, rawview_error *err)
+{
+  const struct places *places = &fs->places;
+  enum tree_shape shape;
+  int r;
+
+  fs->exports = rawview_exports_new ();
+  if (fs->exports == NULL)
+    return error_nomem (err);
+  rawview_exports_set_log (fs->exports, log_from_library, NULL);
+
+  if (places->source_is_folder) {
+    shape = TREE_FOLDER;
+    r = rawview_exports_add_folder (fs->exports, places->source,
+                                    fs->options.image, err);
+  }
+  else {
+    shape = places->mountpoint_is_folder ? TREE_DISKS : TREE_FILE;
+    r = rawview_exports_add_source (fs->exports, NULL, places->source,
+                                    fs->options.image, err);
+  }
+  if (r == -1)
+    return -1;
+  return tree_new (shape, fs->exports, &fs->tree, err);
+}
+
+/*--- Mounting -----------------------------------------------------------*/
+
+/* Says what is mounted, so that mount(8) and df(1) show SOURCE; a wish of the
+ * user's comes later in the list and wins.
+ */
+static int
+insert_name (struct fuse_args *args, const char *source)
+{
+  char *fsname = NULL;
+  char *escaped = NULL;
+  int r = -1;
+
+  if (asprintf (&fsname, "fsname=%s", source) != -1 &&
+      fuse_opt_add_opt_escaped (&escaped, fsname) == 0)
+    r = fuse_opt_insert_arg (args, 1, "-osubtype=rawviewfs");
+  if (r == 0)
+    r = fuse_opt_insert_arg (args, 1, escaped);
+  if (r == 0)
+    r = fuse_opt_insert_arg (args, 1, "-o");
+  free (fsname);
+  free (escaped);
+  return r;
+}
+
+static int
+add_our_mount_options (struct rawviewfs *fs, rawview_error *err)
+{
+  struct fuse_args *args = &fs->options.mount;
+
+  /* ro is last: mount(8) says rw where fstab says nothing. */
+  if (insert_name (args, fs->places.source) == -1 ||
+      fuse_opt_add_arg (args, "-omax_read=" OPS_MAX_READ_TEXT) == -1 ||
+      fuse_opt_add_arg (args, "-oro") == -1 ||
+      (fs->options.debug && fuse_opt_add_arg (args, "-d") == -1))
+    return error_nomem (err);
+  return 0;
+}
+
+static int
+mount_tree (struct rawviewfs *fs, rawview_error *err)
+{
+  const char *mountpoint = fs->places.mountpoint;
+
+  if (add_our_mount_options (fs, err) == -1)
+    return -1;
+  fs->ops = ops_new (fs->tree);
+  if (fs->ops == NULL)
+    return error_nomem (err);
+
+  fs->session = fuse_session_new (&fs->options.mount, &ops_table,
+                                  sizeof ops_table, fs->ops);
+  if (fs->session == NULL)
+    return error_usage (err, "%s",
+                        log_fuse_reason ("libfuse refuses an option of -o"));
+  if (fuse_set_signal_handlers (fs->session) == -1)
+    return error_set (err, RAWVIEW_ERROR_IO, EIO, "%s",
+                      log_fuse_reason ("cannot set signal handlers"));
+  fs->has_handlers = true;
+  if (fuse_session_mount (fs->session, mountpoint) == -1)
+    return error_set (err, RAWVIEW_ERROR_IO, EIO, "cannot mount on %s: %s",
+                      mountpoint, log_fuse_reason ("libfuse failed"));
+  fs->is_mounted = true;
+  mountpoint_set_read_ahead (mountpoint);
+  return 0;
+}
+
+/*--- Serving ------------------------------------------------------------*/
+
+static int
+get_ready (struct rawviewfs *fs, rawview_error *err)
+{
+  int ready_fd;
+
+  if (!fs->options.foreground && daemon_fork (&ready_fd, err) == -1)
+    return -1;
+  if (tree_start (fs->tree, err) == -1 ||
+      pid_file_write (&fs->pid_file, err) == -1)
+    return -1;
+  if (!fs->options.foreground) {
+    if (daemon_ready (ready_fd, err) == -1)
+      return -1;
+    log_to_syslog ();
+  }
+  log_serving ();
+  return 0;
+}
+
+/* Until the mount goes away or a signal comes. */
+static int
+answer_requests (struct rawviewfs *fs, rawview_error *err)
+{
+  struct fuse_loop_config config = { .max_idle_threads = IDLE_THREADS };
+  int r;
+
+  if (fs->options.single_threaded)
+    r = fuse_session_loop (fs->session);
+  else
+    r = fuse_session_loop_mt (fs->session, &config);
+  if (r < 0)
+    return error_set (err, RAWVIEW_ERROR_IO, -r, "session ended: %s",
+                      strerror (-r));
+  return 0; /* also by a signal, whose number r then is */
+}
+
+static int
+run (struct rawviewfs *fs, rawview_error *err)
+{
+  const struct options *options = &fs->options;
+
+  if (places_find (&fs->places, options->source, options->mountpoint, err) ==
+          -1 ||
+      open_source (fs, err) == -1 ||
+      pid_file_open (&fs->pid_file, options->pid_file, err) == -1 ||
+      mount_tree (fs, err) == -1 || get_ready (fs, err) == -1)
+    return -1;
+  return answer_requests (fs, err);
+}
+
+static void
+release (struct rawviewfs *fs)
+{
+  if (fs->is_mounted)
+    fuse_session_unmount (fs->session);
+  if (fs->has_handlers)
+    fuse_remove_signal_handlers (fs->session);
+  if (fs->session != NULL)
+    fuse_session_destroy (fs->session);
+  ops_free (fs->ops);
+  tree_free (fs->tree);
+  rawview_exports_free (fs->exports);
+  pid_file_remove (&fs->pid_file);
+  places_release (&fs->places);
+  options_release (&fs->options);
+}
+
+static void
+print_version (void)
+{
+  printf ("rawviewfs %s (librawview %s, libfuse %s)\n", PACKAGE_VERSION,
+          rawview_version (), fuse_pkgversion ());
+}
+
+int
+main (int argc, char *argv[])
+{
+  struct rawviewfs fs = { 0 };
+  rawview_error err = { 0 };
+  int r = options_parse (&fs.options, argc, argv, &err);
+
+  if (r == 0 && fs.options.help)
+    options_print_help ();
+  else if (r == 0 && fs.options.version)
+    print_version ();
+  else if (r == 0) {
+    log_init (fs.options.debug);
+    r = run (&fs, &err);
+  }
+  if (r == -1)
+    log_line ("%s", err.msg);
+  release (&fs);
+  /* The kinds of error are numbered as the exit statuses are. */
+  return r == 0 ? EXIT_SUCCESS : (int) err.kind;
+}
