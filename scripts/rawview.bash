@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion for rawview(1) and rawviewfs(1).  A test compares the options
+# with those that --help shows.
+
+# Those of the library: every command takes them.
+_rawview_image_options='
+  --allow-devices --allow-truncated --cache --connections --data-file --disk
+  --fd --format --locking --max-size --parent --parent-format --references
+  --snapshot --workers'
+
+# What may follow an option: prints the words, or fails where it is a file.
+_rawview_values ()
+{
+  case $1 in
+    --format) echo auto qcow2 vmdk raw ;;
+    --parent-format) echo qcow2 vmdk raw ;;
+    --allow-devices | --allow-truncated) echo yes no ;;
+    --locking) echo auto on off ;;
+    --progress) echo bar json none ;;
+    --tls) echo off on require ;;
+    --references) echo same-directory none; return 1 ;;
+    --cache | --connections | --disk | --fd | --filter | --ipaddr | -i | \
+      --max-size | --name | --nbdkit | --port | -p | --run | \
+      --selinux-label | --snapshot | --sparse | -S | --threads | -t | \
+      --workers) ;;
+    *) return 1 ;;
+  esac
+}
+
+# Does the option take its value from the next word?
+_rawview_takes_value ()
+{
+  case $1 in
+    --allow-devices | --allow-truncated | --cache | --connections | \
+      --data-file | --disk | --fd | --filter | --format | --ipaddr | \
+      --locking | --max-size | --name | --nbdkit | --parent | \
+      --parent-format | --pid-file | --port | --references | --run | \
+      --selinux-label | --snapshot | --socket | --sparse | --threads | \
+      --tls | --tls-certificates | --tls-psk | --workers) ;;
+    -[StUPio]) ;;
+    -p) [ "$2" = serve ] ;;
+    *) return 1 ;;
+  esac
+}
+
+_rawview_options ()
+{
+  case $1 in
+    info) echo --json --backing-chain ;;
+    map | check) echo --json ;;
+    copy)
+      echo --destination-is-zero --flush --force --progress --sparse --threads
+      ;;
+    serve)
+      echo --daemon --filter --ipaddr --libvirt-xml --name --nbdkit \
+        --pid-file --port --read-only --run --selinux-label --socket \
+        --threads --tls --tls-certificates --tls-psk --tls-verify-peer \
+        --verbose
+      ;;
+    mount) echo --debug --foreground --pid-file --single-threaded --version ;;
+    *) return ;;
+  esac
+  echo --help "$_rawview_image_options"
+}
+
+_rawview_files ()
+{
+  compopt -o filenames 2> /dev/null
+  mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$1")
+}
+
+_rawview_words ()
+{
+  mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+_rawview_arguments ()
+{
+  local command=$1 cur=$2 prev=$3 words
+
+  # readline splits --name=value into three words.
+  if [ "$cur" = = ]; then
+    cur=
+  elif [ "$prev" = = ]; then
+    prev=${COMP_WORDS[COMP_CWORD - 2]}
+  elif ! _rawview_takes_value "$prev" "$command"; then
+    prev=
+  fi
+  if [ "$prev" ]; then
+    words=$(_rawview_values "$prev")
+    local is_file=$?
+    _rawview_words "$words" "$cur"
+    [ $is_file -eq 0 ] || _rawview_files "$cur"
+  elif [[ $cur == -* ]]; then
+    _rawview_words "$(_rawview_options "$command")" "$cur"
+  else
+    _rawview_files "$cur"
+  fi
+}
+
+_rawview ()
+{
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+  local commands='info map check copy serve mount'
+
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    _rawview_words "$commands help --features --help --version" "$cur"
+  elif [ "${COMP_WORDS[1]}" = help ]; then
+    _rawview_words "$commands" "$cur"
+  else
+    _rawview_arguments "${COMP_WORDS[1]}" "$cur" "$prev"
+  fi
+}
+
+_rawviewfs ()
+{
+  COMPREPLY=()
+  _rawview_arguments mount "${COMP_WORDS[COMP_CWORD]}" \
+    "${COMP_WORDS[COMP_CWORD - 1]}"
+}
+
+complete -F _rawview rawview
+complete -F _rawviewfs rawviewfs
