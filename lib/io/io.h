@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where bytes come from: one small vtable, met in one file each.
+ *
+ *   io-file.c   a regular file or block device, by descriptor
+ *   io-nbd.c    a container served over NBD (the only user of libnbd)
+ *   io-slice.c  a window of another io: a member of an OVA
+ *   io-mem.c    memory, for tests
+ *   io-fault.c  another io whose n-th operation fails, for tests
+ *
+ * An io is counted, because several layers and slices may share one, and may
+ * be read from any number of threads.  Nothing in here knows a format.
+ */
+
+#ifndef RV_IO_H
+#define RV_IO_H
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include <rawview.h>
+
+#include "util/cleanup.h"
+
+struct rv_io;
+
+struct rv_io_ops {
+  const char *name;
+
+  /* Reads exactly len bytes, len > 0, off+len <= io->size (rv_io_pread has
+   * checked).  The storage ending early is an IO error, never short or zero.
+   */
+  int (*pread) (struct rv_io *io, void *buf, size_t len, uint64_t off,
+                rawview_error *err);
+
+  /* Optional.  How long does the storage read as zeros (*hole) or may it hold
+   * data from off on?  0 < *run <= len.  Cheap; without it all is data.
+   */
+  int (*hole) (struct rv_io *io, uint64_t off, uint64_t len, bool *hole,
+               uint64_t *run);
+
+  /* Optional.  Will be read soon. */
+  void (*prefetch) (struct rv_io *io, uint64_t off, uint64_t len);
+
+  /* Optional.  Bytes that the storage takes up, 0 if not known. */
+  uint64_t (*allocated) (struct rv_io *io);
+
+  void (*free) (struct rv_io *io);
+};
+
+struct rv_io {
+  const struct rv_io_ops *ops;
+  atomic_uint refs;
+  uint64_t size; /* bytes, fixed at open */
+  char *name;    /* for messages and facts: a path or URI as it was given */
+  bool has_id;   /* dev and ino identify the storage on this machine */
+  dev_t dev;
+  ino_t ino;
+};
+
+/* For implementations: set up the common part with one reference.  Takes a copy
+ * of name; -1 when out of memory.
+ */
+int rv_io_init (struct rv_io *io, const struct rv_io_ops *ops, const char *name,
+                uint64_t size);
+
+struct rv_io *rv_io_ref (struct rv_io *io);
+void rv_io_unref (struct rv_io *io);
+
+/* Reads exactly len bytes.  Beyond the end is RAWVIEW_ERROR_CORRUPT: callers
+ * ask for what a table promised them.
+ */
+int rv_io_pread (struct rv_io *io, void *buf, size_t len, uint64_t off,
+                 rawview_error *err);
+
+/* The same, but what lies beyond the end reads as zeros: for the last host
+ * cluster, which need not be complete.  off itself must lie inside.
+ */
+int rv_io_pread_padded (struct rv_io *io, void *buf, size_t len, uint64_t off,
+                        rawview_error *err);
+
+/* See the vtable.  Never fails: without knowledge it is data. */
+void rv_io_hole (struct rv_io *io, uint64_t off, uint64_t len, bool *hole,
+                 uint64_t *run);
+void rv_io_prefetch (struct rv_io *io, uint64_t off, uint64_t len);
+uint64_t rv_io_allocated (struct rv_io *io);
+
+/* Are both the same storage? */
+bool rv_io_same (const struct rv_io *a, const struct rv_io *b);
+
+static inline void
+rv_cleanup_io (struct rv_io **io)
+{
+  rv_io_unref (*io);
+}
+#define CLEANUP_IO RV_CLEANUP (rv_cleanup_io)
+
+/*--- Implementations ----------------------------------------------------*/
+
+struct rv_io_file_options {
+  bool allow_devices; /* block devices, besides regular files */
+  bool lock;          /* take QEMU's locks, see lock.h */
+  bool lock_required; /* fail where the filesystem has no such locks */
+  bool *lock_missing; /* out, may be NULL: was it opened without such locks? */
+};
+
+/* Opens name below dirfd (AT_FDCWD: as open(2) does), read-only and without
+ * ever blocking.  beneath: refuse to leave dirfd or to follow any link, as
+ * names that come from an image must be opened.  show is the name in messages.
+ */
+int rv_io_file_openat (int dirfd, const char *name, bool beneath,
+                       const char *show, const struct rv_io_file_options *opts,
+                       struct rv_io **io, rawview_error *err);
+
+/* Takes over fd, also on failure. */
+int rv_io_file_from_fd (int fd, const char *show,
+                        const struct rv_io_file_options *opts,
+                        struct rv_io **io, rawview_error *err);
+
+/* Connects with up to connections connections; as many as the server allows
+ * for readers.  Requests beyond them wait for a free one.
+ */
+int rv_io_nbd_open (const char *uri, unsigned connections, struct rv_io **io,
+                    rawview_error *err);
+
+/* The len bytes of parent from off on; keeps a reference of its own. */
+int rv_io_slice_new (struct rv_io *parent, uint64_t off, uint64_t len,
+                     const char *name, struct rv_io **io, rawview_error *err);
+
+/* A view of the caller's bytes, which must outlive it. */
+int rv_io_mem_new (const void *bytes, uint64_t len, const char *name,
+                   struct rv_io **io, rawview_error *err);
+
+/* Passes to parent, but the read number *countdown (1: the next) and all later
+ * ones fail with EIO.  *countdown is decremented at each read; 0: never fail.
+ */
+int rv_io_fault_new (struct rv_io *parent, atomic_uint *countdown,
+                     struct rv_io **io, rawview_error *err);
+
+#endif /* RV_IO_H */
