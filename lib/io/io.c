@@ -9,6 +9,8 @@
 #include "util/checked.h"
 #include "util/error.h"
 
+static atomic_uintptr_t last_serial;
+
 int
 rv_io_init (struct rv_io *io, const struct rv_io_ops *ops, const char *name,
             uint64_t size)
@@ -19,6 +21,7 @@ rv_io_init (struct rv_io *io, const struct rv_io_ops *ops, const char *name,
   io->ops = ops;
   atomic_init (&io->refs, 1);
   io->size = size;
+  io->serial = atomic_fetch_add (&last_serial, 1) + 1;
   io->has_id = false;
   return 0;
 }

@@ -50,9 +50,10 @@ struct rv_io_ops {
 struct rv_io {
   const struct rv_io_ops *ops;
   atomic_uint refs;
-  uint64_t size; /* bytes, fixed at open */
-  char *name;    /* for messages and facts: a path or URI as it was given */
-  bool has_id;   /* dev and ino identify the storage on this machine */
+  uint64_t size;    /* bytes, fixed at open */
+  uintptr_t serial; /* of this io alone in this process, unlike its address */
+  char *name;       /* for messages and facts: a path or URI as it was given */
+  bool has_id;      /* dev and ino identify the storage on this machine */
   dev_t dev;
   ino_t ino;
 };
