@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The nbdkit plugin: parameters become a set of exports of librawview, and
+ * requests become calls on its images.  Callbacks stand in the order in which
+ * nbdkit calls them; the table at the bottom names them all.
+ *
+ * Images are opened in .get_ready, where it can still be told to the caller
+ * that one is refused.  nbdkit forks after that, so their threads are started
+ * in .open, by the first client.  All clients of an image share its handle,
+ * and librawview may be called from any thread: no locks are needed here.
+ */
+
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include <rawview.h>
+
+#include "params.h"
+
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+/* No request for less than this is worth avoiding. */
+#define MIN_PREFERRED_SIZE 4096
+
+/* nbdkit serves no longer read than this. */
+#define MAX_BLOCK_SIZE (64 << 20)
+
+static struct params params;
+static rawview_exports *exports;
+
+static int
+fail (const rawview_error *err)
+{
+  nbdkit_error ("%s", err->msg);
+  nbdkit_set_error (err->errnum);
+  return -1;
+}
+
+/*--- The process --------------------------------------------------------*/
+
+static void
+plugin_load (void)
+{
+  if (params_init (&params) == -1)
+    exit (EXIT_FAILURE);
+}
+
+/* Reached if nbdkit has forked.  Joins the threads while this code is sure to
+ * be there.
+ */
+static void
+plugin_cleanup (void)
+{
+  rawview_exports_free (exports);
+  exports = NULL;
+}
+
+static void
+plugin_unload (void)
+{
+  plugin_cleanup ();
+  params_release (&params);
+}
+
+static void
+plugin_dump_plugin (void)
+{
+  const rawview_option_info *o;
+
+  printf ("rawview_version=%s\n", rawview_version ());
+  for (size_t i = 0; (o = rawview_option_get (i)) != NULL; i++)
+    printf ("rawview_option_%s=%s\n", o->name, o->arg);
+}
+
+/*--- Before serving -----------------------------------------------------*/
+
+static int
+plugin_config (const char *key, const char *value)
+{
+  return params_set (&params, key, value);
+}
+
+static int
+plugin_config_complete (void)
+{
+  return params_complete (&params);
+}
+
+/* There is no other way to be heard when nbdkit runs in the background. */
+static void
+log_line (void *opaque, const char *msg)
+{
+  nbdkit_error ("%s", msg);
+}
+
+static int
+plugin_get_ready (void)
+{
+  exports = rawview_exports_new ();
+  if (exports == NULL) {
+    nbdkit_error ("out of memory");
+    return -1;
+  }
+  rawview_exports_set_log (exports, log_line, NULL);
+  return params_open (&params, exports);
+}
+
+/*--- Exports ------------------------------------------------------------*/
+
+struct list {
+  struct nbdkit_exports *exports;
+  bool failed;
+};
+
+static int
+list_export (void *opaque, const rawview_export *e)
+{
+  struct list *list = opaque;
+
+  list->failed =
+      nbdkit_add_export (list->exports, e->name, e->description) == -1;
+  return list->failed;
+}
+
+static int
+plugin_list_exports (int readonly, int is_tls, struct nbdkit_exports *to)
+{
+  struct list list = { .exports = to };
+  rawview_error err;
+
+  if (rawview_exports_list (exports, list_export, &list, &err) == -1)
+    return fail (&err);
+  return list.failed ? -1 : 0;
+}
+
+/* NULL, as for a folder, makes nbdkit refuse the empty name. */
+static const char *
+plugin_default_export (int readonly, int is_tls)
+{
+  return rawview_exports_default (exports);
+}
+
+/*--- One connection: its handle is the image ----------------------------*/
+
+static void *
+plugin_open (int readonly)
+{
+  rawview_image *image;
+  rawview_error err;
+
+  if (rawview_exports_open (exports, nbdkit_export_name (), &image, &err) ==
+      -1) {
+    fail (&err);
+    return NULL;
+  }
+  if (rawview_start (image, &err) == -1) {
+    rawview_close (image);
+    fail (&err);
+    return NULL;
+  }
+  return image;
+}
+
+static void
+plugin_close (void *handle)
+{
+  rawview_close (handle);
+}
+
+static int64_t
+plugin_get_size (void *handle)
+{
+  return rawview_get_size (handle);
+}
+
+static int
+find_description (void *opaque, const rawview_export *e)
+{
+  const char **description = opaque;
+
+  if (strcmp (e->name, nbdkit_export_name ()) != 0)
+    return 0;
+  *description = nbdkit_strdup_intern (e->description);
+  return 1;
+}
+
+static const char *
+plugin_export_description (void *handle)
+{
+  const char *description = NULL;
+  rawview_error err;
+
+  if (rawview_exports_list (exports, find_description, &description, &err) ==
+      -1)
+    fail (&err);
+  return description;
+}
+
+static int
+plugin_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
+                   uint32_t *maximum)
+{
+  *minimum = 1;
+  *preferred = rawview_get_preferred_block_size (handle);
+  if (*preferred < MIN_PREFERRED_SIZE)
+    *preferred = MIN_PREFERRED_SIZE;
+  *maximum = MAX_BLOCK_SIZE;
+  return 0;
+}
+
+/* All connections read from one handle, and none writes. */
+static int
+plugin_can_multi_conn (void *handle)
+{
+  return 1;
+}
+
+/*--- Requests -----------------------------------------------------------*/
+
+static int
+plugin_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
+              uint32_t flags)
+{
+  rawview_error err;
+
+  if (rawview_pread (handle, buf, count, offset, &err) == 0)
+    return 0;
+  nbdkit_error ("reading %" PRIu32 " bytes at offset %" PRIu64 ": %s", count,
+                offset, err.msg);
+  nbdkit_set_error (err.errnum);
+  return -1;
+}
+
+/* nbdkit_add_extent has told and set its error; only the walk has to end. */
+struct extents {
+  struct nbdkit_extents *extents;
+  bool failed;
+};
+
+static int
+add_extent (void *opaque, const rawview_extent *e)
+{
+  struct extents *to = opaque;
+  uint32_t type =
+      (e->zero ? NBDKIT_EXTENT_ZERO : 0) | (e->hole ? NBDKIT_EXTENT_HOLE : 0);
+
+  to->failed = nbdkit_add_extent (to->extents, e->off, e->len, type) == -1;
+  return to->failed;
+}
+
+static int
+plugin_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
+                struct nbdkit_extents *extents)
+{
+  struct extents to = { .extents = extents };
+  unsigned how = flags & NBDKIT_FLAG_REQ_ONE ? RAWVIEW_EXTENTS_ONE : 0;
+  rawview_error err;
+
+  if (rawview_extents (handle, count, offset, how, add_extent, &to, &err) == -1)
+    return fail (&err);
+  return to.failed ? -1 : 0;
+}
+
+static int
+plugin_cache (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  rawview_error err;
+
+  if (rawview_prefetch (handle, count, offset, &err) == -1)
+    return fail (&err);
+  return 0;
+}
+
+/*--- The table ----------------------------------------------------------*/
+
+static struct nbdkit_plugin plugin = {
+  .name = "rawview",
+  .version = PACKAGE_VERSION,
+  .longname = "rawview VMDK and QCOW2 plugin",
+  .description = "Show VMDK and QCOW2 disk images as raw disks.",
+  .load = plugin_load,
+  .unload = plugin_unload,
+  .dump_plugin = plugin_dump_plugin,
+  .config = plugin_config,
+  .config_complete = plugin_config_complete,
+  .config_help = PARAMS_HELP,
+  .magic_config_key = "file",
+  .get_ready = plugin_get_ready,
+  .cleanup = plugin_cleanup,
+  .list_exports = plugin_list_exports,
+  .default_export = plugin_default_export,
+  .open = plugin_open,
+  .close = plugin_close,
+  .get_size = plugin_get_size,
+  .export_description = plugin_export_description,
+  .block_size = plugin_block_size,
+  .can_multi_conn = plugin_can_multi_conn,
+  .pread = plugin_pread,
+  .extents = plugin_extents,
+  .cache = plugin_cache,
+};
+
+NBDKIT_REGISTER_PLUGIN (plugin)
