@@ -33,51 +33,43 @@ rawview_error_kind_name (rawview_error_kind kind)
 }
 
 static void
-fill (rawview_error *err, rawview_error_kind kind, int errnum)
+finish (rawview_error *err, rawview_error_kind kind, int errnum)
 {
   err->kind = kind;
   err->errnum = errnum ? errnum : kinds[kind].errnum;
   rv_text_make_printable (err->msg);
 }
 
-int
-rv_error_set (rawview_error *err, rawview_error_kind kind, int errnum,
-              const char *fmt, ...)
+void
+rv_error_fill (rawview_error *err, rawview_error_kind kind, int errnum,
+               const char *fmt, ...)
 {
   va_list args;
 
   if (err == NULL)
-    return -1;
+    return;
   va_start (args, fmt);
   vsnprintf (err->msg, sizeof err->msg, fmt, args);
   va_end (args);
-  fill (err, kind, errnum);
-  return -1;
+  finish (err, kind, errnum);
 }
 
-int
-rv_error_errno (rawview_error *err, int errnum, const char *fmt, ...)
+void
+rv_error_fill_errno (rawview_error *err, int errnum, const char *fmt, ...)
 {
   va_list args;
   size_t n;
 
   if (err == NULL)
-    return -1;
+    return;
   va_start (args, fmt);
   vsnprintf (err->msg, sizeof err->msg, fmt, args);
   va_end (args);
   n = strlen (err->msg);
   snprintf (err->msg + n, sizeof err->msg - n, ": %s", strerror (errnum));
-  fill (err,
-        errnum == ENOMEM || errnum == EMFILE || errnum == ENFILE
-            ? RAWVIEW_ERROR_NOMEM
-            : RAWVIEW_ERROR_IO,
-        errnum);
-  return -1;
-}
-
-int
-rv_error_nomem (rawview_error *err)
-{
-  return rv_error_set (err, RAWVIEW_ERROR_NOMEM, ENOMEM, "out of memory");
+  finish (err,
+          errnum == ENOMEM || errnum == EMFILE || errnum == ENFILE
+              ? RAWVIEW_ERROR_NOMEM
+              : RAWVIEW_ERROR_IO,
+          errnum);
 }

@@ -14,8 +14,17 @@
  * "return rv_error_set (...)".  errnum 0 stands for the usual one of the kind.
  * The message is made printable: what an image says cannot break the line.
  */
-int rv_error_set (rawview_error *err, rawview_error_kind kind, int errnum,
-                  const char *fmt, ...) RV_PRINTF (4, 5);
+#define rv_error_set(...) (rv_error_fill (__VA_ARGS__), rv_failed ())
+
+void rv_error_fill (rawview_error *err, rawview_error_kind kind, int errnum,
+                    const char *fmt, ...) RV_PRINTF (4, 5);
+
+/* So that compilers, too, see the -1. */
+static inline int
+rv_failed (void)
+{
+  return -1;
+}
 
 /* Short forms for the common kinds. */
 #define rv_error_corrupt(err, ...) \
@@ -32,9 +41,12 @@ int rv_error_set (rawview_error *err, rawview_error_kind kind, int errnum,
   rv_error_set ((err), RAWVIEW_ERROR_USAGE, 0, __VA_ARGS__)
 
 /* The error of a failed system call: "WHAT: strerror (errnum)". */
-int rv_error_errno (rawview_error *err, int errnum, const char *fmt, ...)
+#define rv_error_errno(...) (rv_error_fill_errno (__VA_ARGS__), rv_failed ())
+
+void rv_error_fill_errno (rawview_error *err, int errnum, const char *fmt, ...)
     RV_PRINTF (3, 4);
 
-int rv_error_nomem (rawview_error *err);
+#define rv_error_nomem(err) \
+  rv_error_set ((err), RAWVIEW_ERROR_NOMEM, 0, "out of memory")
 
 #endif /* RV_ERROR_H */

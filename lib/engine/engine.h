@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The engine: moves guest bytes, for every format alike. */
+
+#ifndef RV_ENGINE_H
+#define RV_ENGINE_H
+
+#include "engine/chain.h"
+
+struct rv_engine;
+
+struct rv_engine_options {
+  size_t cache;     /* bytes of decompressed clusters to keep */
+  unsigned workers; /* decompression threads */
+};
+
+/* chain is borrowed and must outlive the engine. */
+int rv_engine_new (const struct rv_chain *chain,
+                   const struct rv_engine_options *opts,
+                   struct rv_engine **engine, rawview_error *err);
+int rv_engine_start (struct rv_engine *engine, rawview_error *err);
+void rv_engine_free (struct rv_engine *engine);
+
+/* Contracts as the functions of rawview.h; the range is inside the disk. */
+int rv_engine_pread (struct rv_engine *engine, void *buf, size_t len,
+                     uint64_t off, rawview_error *err);
+void rv_engine_prefetch (struct rv_engine *engine, uint64_t len, uint64_t off);
+int rv_engine_extents (struct rv_engine *engine, uint64_t len, uint64_t off,
+                       unsigned flags, rawview_extent_cb cb, void *opaque,
+                       rawview_error *err);
+
+#endif /* RV_ENGINE_H */

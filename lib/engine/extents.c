@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What reads as zeros, what takes no space, what is data.  An extent that is
+ * called zero must read as zeros; damage is called data, so that it is seen
+ * when it is read and never in a question about holes.
+ */
+
+#include <config.h>
+
+#include "engine/engine-internal.h"
+#include "util/checked.h"
+
+/* A call ends after so many table look-ups, and goes on in the next one. */
+#define STEPS_MAX 16384u
+
+struct walk {
+  struct rv_engine *engine;
+  bool runs; /* RAWVIEW_EXTENTS_RUNS */
+  rawview_extent_cb cb;
+  void *opaque;
+  bool has_pending;
+  rawview_extent pending; /* grows until something else comes */
+};
+
+static bool
+mergeable (const struct walk *w, const rawview_extent *a,
+           const rawview_extent *b)
+{
+  if (a->zero != b->zero || a->hole != b->hole || a->damaged != b->damaged)
+    return false;
+  if (!w->runs)
+    return true;
+  return a->depth == b->depth && a->compressed == b->compressed &&
+         a->has_host_off == b->has_host_off &&
+         (!a->has_host_off || (a->host_off + a->len == b->host_off &&
+                               a->filename == b->filename));
+}
+
+/* Nonzero: the walk is over. */
+static int
+push (struct walk *w, const rawview_extent *e)
+{
+  if (w->has_pending && mergeable (w, &w->pending, e)) {
+    w->pending.len += e->len;
+    return 0;
+  }
+  if (w->has_pending && w->cb (w->opaque, &w->pending) != 0) {
+    w->has_pending = false;
+    return 1;
+  }
+  w->pending = *e;
+  w->has_pending = true;
+  return 0;
+}
+
+/* Plain data: where the host file has a hole, it reads as zeros. */
+static void
+describe_data (const struct rv_map *map, rawview_extent *e)
+{
+  uint64_t run = e->len;
+  bool hole = false;
+
+  if (map->sparse_host)
+    rv_io_hole (map->io, map->host_off, e->len, &hole, &run);
+  e->len = run;
+  e->zero = e->hole = hole;
+  e->has_host_off = true;
+  e->host_off = map->host_off;
+  e->filename = map->io->name;
+}
+
+static void
+describe (const struct rv_map *map, rawview_extent *e)
+{
+  e->len = map->len;
+  switch (map->kind) {
+  case RV_MAP_DATA:
+    describe_data (map, e);
+    break;
+  case RV_MAP_COMPRESSED:
+    e->compressed = true;
+    e->filename = map->io->name;
+    break;
+  default:
+    e->zero = true;
+    e->hole = map->hole;
+  }
+}
+
+int
+rv_engine_extents (struct rv_engine *e, uint64_t len, uint64_t off,
+                   unsigned flags, rawview_extent_cb cb, void *opaque,
+                   rawview_error *err)
+{
+  struct walk w = { .engine = e,
+                    .runs = flags & RAWVIEW_EXTENTS_RUNS,
+                    .cb = cb,
+                    .opaque = opaque };
+  uint64_t end = off + len;
+
+  for (unsigned steps = 0; off < end && steps < STEPS_MAX; steps++) {
+    rawview_extent extent = { .off = off };
+    struct rv_map map;
+
+    if (rv_chain_map (e->chain, off, end - off, &map, &extent.depth,
+                      &extent.len, NULL) == 0)
+      describe (&map, &extent);
+    else
+      extent.damaged = true;
+    off += extent.len;
+    if (w.has_pending && flags & RAWVIEW_EXTENTS_ONE &&
+        !mergeable (&w, &w.pending, &extent))
+      break;
+    if (push (&w, &extent) != 0)
+      return 0;
+  }
+  if (w.has_pending)
+    cb (opaque, &w.pending);
+  return 0;
+}

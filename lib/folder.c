@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Each file of the folder is looked at once and again when it has changed.
+ *
+ * Extents are not images of their own: a descriptor's "vm-s001.vmdk" would be
+ * refused, and the first bytes of its "vm-flat.vmdk" are the guest's to write.
+ * So text descriptors are opened first, and what they name is left out, also
+ * when the descriptor itself cannot be opened.
+ */
+
+#include <config.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "folder.h"
+#include "format/ova.h"
+#include "probe.h"
+#include "util/error.h"
+#include "util/text.h"
+
+/*--- Disks --------------------------------------------------------------*/
+
+static void
+disk_release (struct rv_disk *d)
+{
+  free (d->name);
+  free (d->source);
+  free (d->description);
+  rawview_options_free (d->opts);
+  rawview_close (d->image);
+}
+
+void
+rv_disks_free (struct rv_disks *disks)
+{
+  for (size_t i = 0; i < disks->len; i++)
+    disk_release (&disks->ptr[i]);
+  rv_disks_release (disks);
+}
+
+static char *
+describe (const rawview_image *image)
+{
+  const char *format = image->chain.ptr[0]->ops->name, *type = "";
+  const rawview_fact *fact;
+
+  for (size_t i = 0; (fact = rawview_get_fact (image, 0, i)); i++)
+    if (strcmp (fact->key, "format-specific.data.create-type") == 0)
+      type = fact->text;
+  return rv_text_format ("%s%s%s, %ju bytes", format, *type ? " " : "", type,
+                         (uintmax_t) rawview_get_size (image));
+}
+
+int
+rv_disks_add (struct rv_disks *disks, const char *name, const char *source,
+              const rawview_options *opts, rawview_image *image,
+              struct timespec mtime, rawview_error *err)
+{
+  struct rv_disk d = { .name = strdup (name),
+                       .source = source ? strdup (source) : NULL,
+                       .opts = rawview_options_dup (opts),
+                       .description = describe (image),
+                       .size = rawview_get_size (image),
+                       .mtime = mtime,
+                       .image = image };
+
+  if (d.name == NULL || (source && d.source == NULL) || d.opts == NULL ||
+      d.description == NULL || rv_disks_append (disks, d) == -1) {
+    disk_release (&d);
+    return rv_error_nomem (err);
+  }
+  return 0;
+}
+
+/*--- Files --------------------------------------------------------------*/
+
+struct file {
+  char *name;
+  struct stat st;            /* as it was looked at */
+  bool looked_at;
+  struct rv_disks disks;     /* none: it is no image, or refused */
+  struct rv_strings extents; /* names that its descriptor has */
+};
+
+DEFINE_VECTOR (files, struct file);
+
+struct rv_folder {
+  int dirfd;
+  char *path;
+  rawview_options *opts;
+  struct files files; /* by name */
+};
+
+static void
+strings_free (struct rv_strings *v)
+{
+  for (size_t i = 0; i < v->len; i++)
+    free (v->ptr[i]);
+  rv_strings_release (v);
+}
+
+static void
+file_release (struct file *f)
+{
+  free (f->name);
+  rv_disks_free (&f->disks);
+  strings_free (&f->extents);
+}
+
+static void
+files_free (struct files *v)
+{
+  for (size_t i = 0; i < v->len; i++)
+    file_release (&v->ptr[i]);
+  files_release (v);
+}
+
+static int
+compare_files (const void *a, const void *b)
+{
+  return strcmp (((const struct file *) a)->name,
+                 ((const struct file *) b)->name);
+}
+
+static struct file *
+find_file (struct files *v, const char *name)
+{
+  struct file key = { .name = (char *) name };
+
+  if (v->len == 0)
+    return NULL;
+  return bsearch (&key, v->ptr, v->len, sizeof key, compare_files);
+}
+
+static bool
+unchanged (const struct stat *a, const struct stat *b)
+{
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+         a->st_size == b->st_size &&
+         a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+         a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+         a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+         a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/*--- Reading the folder -------------------------------------------------*/
+
+static void
+cleanup_dir (DIR **dir)
+{
+  if (*dir)
+    closedir (*dir);
+}
+
+static DIR *
+open_dir (int dirfd, const char *path, rawview_error *err)
+{
+  int fd = openat (dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *dir = fd == -1 ? NULL : fdopendir (fd);
+
+  if (dir == NULL) {
+    rv_error_errno (err, errno, "cannot read the folder %s", path);
+    if (fd != -1)
+      close (fd);
+  }
+  return dir;
+}
+
+static int
+add_file (struct rv_folder *folder, const char *name, struct files *now,
+          rawview_error *err)
+{
+  struct file f = { 0 };
+
+  if (name[0] == '.' ||
+      fstatat (folder->dirfd, name, &f.st, AT_SYMLINK_NOFOLLOW) == -1 ||
+      !(S_ISREG (f.st.st_mode) || S_ISLNK (f.st.st_mode)))
+    return 0;
+  f.name = strdup (name);
+  if (f.name == NULL || files_append (now, f) == -1) {
+    free (f.name);
+    return rv_error_nomem (err);
+  }
+  return 0;
+}
+
+static int
+read_names (struct rv_folder *folder, struct files *now, rawview_error *err)
+{
+  RV_CLEANUP (cleanup_dir)
+  DIR *dir = open_dir (folder->dirfd, folder->path, err);
+  struct dirent *d;
+
+  if (dir == NULL)
+    return -1;
+  while ((d = readdir (dir)))
+    if (add_file (folder, d->d_name, now, err) == -1)
+      return -1;
+  if (now->len > 0)
+    qsort (now->ptr, now->len, sizeof now->ptr[0], compare_files);
+  return 0;
+}
+
+/* Takes over what is known of files that have not changed. */
+static void
+keep_unchanged (struct files *before, struct files *now)
+{
+  for (size_t i = 0; i < now->len; i++) {
+    struct file *new = &now->ptr[i], *old = find_file (before, new->name), tmp;
+
+    if (old && unchanged (&old->st, &new->st)) {
+      tmp = *new;
+      *new = *old;
+      *old = tmp;
+    }
+  }
+}
+
+/*--- Looking at a file --------------------------------------------------*/
+
+struct scan {
+  struct rv_folder *folder;
+  rv_log_fn log;
+  void *opaque;
+};
+
+static void
+report (const struct scan *s, const char *prefix, const char *msg)
+{
+  CLEANUP_FREE char *line = rv_text_format ("%s%s", prefix, msg);
+
+  if (line && s->log)
+    s->log (s->opaque, line);
+}
+
+/* Opens one disk of the file and remembers it. */
+static int
+look_at_disk (const struct scan *s, struct file *f, struct rv_io *io,
+              const char *member, bool only, rawview_error *err)
+{
+  struct rv_source source = { .name = f->name,
+                              .dirfd = s->folder->dirfd,
+                              .folder = true,
+                              .extents = &f->extents };
+  rawview_options *opts = rawview_options_dup (s->folder->opts);
+  CLEANUP_FREE char *name = only ? strdup (f->name)
+                                 : rv_text_format ("%s:%s", f->name,
+                                                   rv_text_basename (member));
+  rawview_image *image;
+  int r = -1;
+
+  if (opts == NULL || name == NULL)
+    rv_error_nomem (err);
+  else if ((member == NULL ||
+            rawview_options_set (opts, "disk", member, err) == 0) &&
+           rv_image_open (io, &source, opts, &image, err) == 0) {
+    for (size_t i = 0; rawview_get_warning (image, i); i++)
+      report (s, "", rawview_get_warning (image, i));
+    r = rv_disks_add (&f->disks, name, f->name, opts, image, f->st.st_mtim,
+                      err);
+  }
+  rawview_options_free (opts);
+  return r;
+}
+
+static int
+look_at_ova (const struct scan *s, struct file *f, struct rv_io *io,
+             rawview_error *err)
+{
+  struct rv_ova_members members = { 0 };
+  struct rv_warnings ignored = { 0 };
+  int r = rv_ova_disks (io, &members, &ignored, err);
+
+  for (size_t i = 0; r == 0 && i < members.len; i++)
+    r = look_at_disk (s, f, io, members.ptr[i].name, members.len == 1, err);
+  rv_ova_members_free (&members);
+  rv_warnings_free (&ignored);
+  return r;
+}
+
+/* descriptors: look only at those that may be text descriptors of VMDKs. */
+static int
+look_at_io (const struct scan *s, struct file *f, struct rv_io *io,
+            bool descriptors, rawview_error *err)
+{
+  struct rv_probe_result probe;
+  char first[4] = "";
+
+  if (rv_probe (io, &probe, err) == -1)
+    return -1;
+  if (descriptors) {
+    if (probe.format != &rv_format_vmdk ||
+        rv_io_pread (io, first, sizeof first, 0, err) == -1 ||
+        memcmp (first, "KDMV", 4) == 0 || memcmp (first, "COWD", 4) == 0)
+      return 0;
+  }
+  f->looked_at = true;
+  if (s->folder->opts->format == NULL && probe.format == NULL && !probe.ova &&
+      probe.foreign == NULL)
+    return 0; /* not an image, and not called one */
+  if (probe.ova && probe.second == NULL && s->folder->opts->format == NULL)
+    return look_at_ova (s, f, io, err);
+  return look_at_disk (s, f, io, NULL, true, err);
+}
+
+static void
+look_at (const struct scan *s, struct file *f, bool descriptors)
+{
+  struct rv_source source = { .name = f->name,
+                              .dirfd = s->folder->dirfd,
+                              .folder = true };
+  struct rv_warnings warnings = { 0 };
+  CLEANUP_IO struct rv_io *io = NULL;
+  rawview_error err;
+
+  if (f->looked_at)
+    return;
+  if (rv_source_open (&source, s->folder->opts, &warnings, &io, &err) == -1)
+    f->looked_at = true;
+  else if (look_at_io (s, f, io, descriptors, &err) == 0) {
+    rv_warnings_free (&warnings);
+    return;
+  }
+  rv_disks_free (&f->disks);
+  report (s, "skipped: ", err.msg);
+  rv_warnings_free (&warnings);
+}
+
+static bool
+is_extent (const struct files *files, const char *name)
+{
+  for (size_t i = 0; i < files->len; i++)
+    for (size_t j = 0; j < files->ptr[i].extents.len; j++)
+      if (strcmp (files->ptr[i].extents.ptr[j], name) == 0 &&
+          strcmp (files->ptr[i].name, name) != 0)
+        return true;
+  return false;
+}
+
+/* Handles that nobody but us has are closed. */
+static void
+close_idle (struct files *files)
+{
+  for (size_t i = 0; i < files->len; i++)
+    for (size_t j = 0; j < files->ptr[i].disks.len; j++) {
+      struct rv_disk *d = &files->ptr[i].disks.ptr[j];
+
+      if (d->image && atomic_load (&d->image->refs) == 1) {
+        rawview_close (d->image);
+        d->image = NULL;
+      }
+    }
+}
+
+/*--- The interface ------------------------------------------------------*/
+
+int
+rv_folder_open (const char *dir, const rawview_options *opts,
+                struct rv_folder **folder, rawview_error *err)
+{
+  struct rv_folder *f;
+
+  if (opts->fd != -1 || opts->parent || opts->data_file || opts->disk ||
+      opts->snapshot)
+    return rv_error_usage (err,
+                           "%s: fd, parent, data-file, disk and snapshot are "
+                           "for one image, not for a folder",
+                           dir);
+  f = calloc (1, sizeof *f);
+  if (f == NULL)
+    return rv_error_nomem (err);
+  f->path = strdup (dir);
+  f->opts = rawview_options_dup (opts);
+  f->dirfd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (f->dirfd == -1)
+    rv_error_errno (err, errno, "cannot open the folder %s", dir);
+  else if (f->path == NULL || f->opts == NULL)
+    rv_error_nomem (err);
+  else {
+    *folder = f;
+    return 0;
+  }
+  rv_folder_free (f);
+  return -1;
+}
+
+void
+rv_folder_free (struct rv_folder *f)
+{
+  if (f == NULL)
+    return;
+  files_free (&f->files);
+  free (f->path);
+  rawview_options_free (f->opts);
+  if (f->dirfd != -1)
+    close (f->dirfd);
+  free (f);
+}
+
+int
+rv_folder_scan (struct rv_folder *folder, rv_log_fn log, void *opaque,
+                rawview_error *err)
+{
+  struct scan s = { folder, log, opaque };
+  struct files now = { 0 };
+
+  if (read_names (folder, &now, err) == -1) {
+    files_free (&now);
+    return -1;
+  }
+  keep_unchanged (&folder->files, &now);
+  files_free (&folder->files);
+  folder->files = now;
+  for (size_t i = 0; i < now.len; i++)
+    look_at (&s, &now.ptr[i], true);
+  for (size_t i = 0; i < now.len; i++)
+    if (!is_extent (&folder->files, now.ptr[i].name))
+      look_at (&s, &now.ptr[i], false);
+  close_idle (&folder->files);
+  return 0;
+}
+
+int
+rv_folder_each (struct rv_folder *folder,
+                int (*fn) (void *opaque, struct rv_disk *disk), void *opaque)
+{
+  for (size_t i = 0; i < folder->files.len; i++) {
+    struct file *f = &folder->files.ptr[i];
+
+    if (is_extent (&folder->files, f->name))
+      continue;
+    for (size_t j = 0; j < f->disks.len; j++)
+      if (fn (opaque, &f->disks.ptr[j]) != 0)
+        return 1;
+  }
+  return 0;
+}
+
+int
+rv_folder_open_disk (struct rv_folder *folder, struct rv_disk *disk,
+                     rawview_image **image, rawview_error *err)
+{
+  struct rv_source source = { .name = disk->source,
+                              .dirfd = folder->dirfd,
+                              .folder = true };
+  struct rv_warnings warnings = { 0 };
+  CLEANUP_IO struct rv_io *io = NULL;
+  int r = 0;
+
+  if (disk->image == NULL) {
+    r = rv_source_open (&source, disk->opts, &warnings, &io, err);
+    if (r == 0)
+      r = rv_image_open (io, &source, disk->opts, &disk->image, err);
+    rv_warnings_free (&warnings);
+  }
+  if (r == 0)
+    *image = rawview_ref (disk->image);
+  return r;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <config.h>
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "format/ova.h"
+#include "format/tar.h"
+#include "util/error.h"
+#include "util/text.h"
+
+void
+rv_ova_members_free (struct rv_ova_members *members)
+{
+  for (size_t i = 0; i < members->len; i++)
+    free (members->ptr[i].name);
+  rv_ova_members_release (members);
+}
+
+static bool
+ends_with (const char *name, const char *suffix)
+{
+  size_t n = strlen (name), s = strlen (suffix);
+
+  return n >= s && strcasecmp (name + n - s, suffix) == 0;
+}
+
+/* "disk.vmdk.000000001" */
+static bool
+is_chunk (const char *name)
+{
+  const char *dot = strrchr (name, '.');
+  const char *p = dot ? dot + 1 : name;
+
+  if (dot == NULL || *p == '\0' || dot - name < 5 ||
+      strncasecmp (dot - 5, ".vmdk", 5) != 0)
+    return false;
+  while (isdigit ((unsigned char) *p))
+    p++;
+  return *p == '\0';
+}
+
+/* Members that are disks but not readable in place.  NULL: none of them. */
+static const char *
+unreadable (const struct rv_tar_member *m)
+{
+  if (is_chunk (m->name))
+    return "is a chunk of a disk that was cut; join the chunks first";
+  if (ends_with (m->name, ".vmdk.gz"))
+    return "is compressed with gzip; unpack it first";
+  if (!ends_with (m->name, ".vmdk"))
+    return NULL;
+  if (m->type != '0' && m->type != '7')
+    return "is a link or device, not a file";
+  if (m->sparse)
+    return "is stored as a sparse file; repack the archive without";
+  return NULL;
+}
+
+static int
+check_gzip (struct rv_io *io, const struct rv_tar_member *m,
+            rawview_error *err)
+{
+  uint8_t magic[2];
+
+  if (m->len < sizeof magic)
+    return 0;
+  if (rv_io_pread (io, magic, sizeof magic, m->off, err) == -1)
+    return -1;
+  if (magic[0] == 0x1f && magic[1] == 0x8b)
+    return rv_error_unsupported (err,
+                                 "%s: the disk \"%s\" is compressed with "
+                                 "gzip; unpack it first",
+                                 io->name, m->name);
+  return 0;
+}
+
+static int
+add_disk (struct rv_io *io, const struct rv_tar_member *m,
+          struct rv_ova_members *disks, rawview_error *err)
+{
+  const char *name = m->name;
+  char *copy;
+
+  while (strncmp (name, "./", 2) == 0)
+    name += 2;
+  for (size_t i = 0; i < disks->len; i++)
+    if (strcmp (disks->ptr[i].name, name) == 0)
+      return rv_error_corrupt (err, "%s: two members are called \"%s\"",
+                               io->name, name);
+  if (check_gzip (io, m, err) == -1)
+    return -1;
+  copy = strdup (name);
+  if (copy == NULL)
+    return rv_error_nomem (err);
+  rv_text_make_printable (copy);
+  if (rv_ova_members_append (disks, (struct rv_ova_member){
+                                        copy, m->off, m->len }) == -1) {
+    free (copy);
+    return rv_error_nomem (err);
+  }
+  return 0;
+}
+
+static int
+look_at (struct rv_io *io, const struct rv_tar_member *m, unsigned *nr_ovf,
+         struct rv_ova_members *disks, rawview_error *err)
+{
+  const char *why = unreadable (m);
+
+  if (why)
+    return rv_error_unsupported (err, "%s: the member \"%s\" %s", io->name,
+                                 m->name, why);
+  if (ends_with (m->name, ".ovf") && ++*nr_ovf > 1)
+    return rv_error_corrupt (err, "%s: more than one OVF description",
+                             io->name);
+  if (!ends_with (m->name, ".vmdk"))
+    return 0;
+  return add_disk (io, m, disks, err);
+}
+
+int
+rv_ova_disks (struct rv_io *io, struct rv_ova_members *disks,
+              struct rv_warnings *warnings, rawview_error *err)
+{
+  struct rv_tar_walk walk = { .io = io };
+  struct rv_tar_member m;
+  unsigned nr_ovf = 0;
+  int r;
+
+  while ((r = rv_tar_next (&walk, &m, err)) == 1) {
+    int looked = look_at (io, &m, &nr_ovf, disks, err);
+
+    free (m.name);
+    if (looked == -1)
+      return -1;
+  }
+  if (r == -1)
+    return -1;
+  if (disks->len == 0)
+    return rv_error_format (err, "%s: there is no VMDK disk in this archive",
+                            io->name);
+  if (nr_ovf == 0)
+    rv_warn (warnings, "%s: an archive of disks without an OVF description",
+             io->name);
+  return 0;
+}
+
+/* The only member whose last part is disk; -1 if none or several. */
+static ssize_t
+find_by_last_part (const struct rv_ova_members *disks, const char *disk)
+{
+  ssize_t found = -1;
+
+  for (size_t i = 0; i < disks->len; i++)
+    if (strcmp (rv_text_basename (disks->ptr[i].name), disk) == 0) {
+      if (found != -1)
+        return -1;
+      found = i;
+    }
+  return found;
+}
+
+static ssize_t
+find_disk (const struct rv_ova_members *disks, const char *disk)
+{
+  uint64_t n;
+
+  for (size_t i = 0; i < disks->len; i++)
+    if (strcmp (disks->ptr[i].name, disk) == 0)
+      return i;
+  if (rv_text_parse_size (disk, &n) && n >= 1 && n <= disks->len)
+    return n - 1;
+  return find_by_last_part (disks, disk);
+}
+
+int
+rv_ova_choose (const struct rv_io *io, const struct rv_ova_members *disks,
+               const char *disk, size_t *index, rawview_error *err)
+{
+  ssize_t i;
+
+  if (disk == NULL && disks->len > 1)
+    return rv_error_usage (err,
+                           "%s: has %zu disks, the first is \"%s\"; say which "
+                           "with disk=NAME or disk=1 to disk=%zu",
+                           io->name, disks->len, disks->ptr[0].name,
+                           disks->len);
+  i = disk ? find_disk (disks, disk) : 0;
+  if (i == -1)
+    return rv_error_usage (err,
+                           "%s: there is no disk \"%s\" among the %zu in it; "
+                           "the first is \"%s\"",
+                           io->name, disk, disks->len, disks->ptr[0].name);
+  *index = i;
+  return 0;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <config.h>
+
+#include "format/format.h"
+#include "format/qcow2-l2.h"
+#include "format/qcow2-metadata.h"
+#include "util/checked.h"
+
+#define REFTABLE_RESERVED 0x1ffull
+
+static int
+compare_offsets (const void *a, const void *b)
+{
+  uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+
+  return (x > y) - (x < y);
+}
+
+/* Index of the first element that is not below off. */
+static size_t
+lower_bound (const struct rv_offsets *v, uint64_t off)
+{
+  size_t lo = 0, hi = v->len;
+
+  while (lo < hi) {
+    size_t mid = lo + (hi - lo) / 2;
+
+    if (v->ptr[mid] < off)
+      lo = mid + 1;
+    else
+      hi = mid;
+  }
+  return lo;
+}
+
+/* Sorts v and leaves each offset once; the repeated ones go to dup. */
+static int
+sort_unique (struct rv_offsets *v, struct rv_offsets *dup)
+{
+  size_t n = 0;
+
+  if (v->len == 0)
+    return 0;
+  qsort (v->ptr, v->len, sizeof v->ptr[0], compare_offsets);
+  for (size_t i = 0; i < v->len; i++) {
+    if (n == 0 || v->ptr[n - 1] != v->ptr[i])
+      v->ptr[n++] = v->ptr[i];
+    else if (dup && (dup->len == 0 || dup->ptr[dup->len - 1] != v->ptr[i]) &&
+             rv_offsets_append (dup, v->ptr[i]) == -1)
+      return -1;
+  }
+  v->len = n;
+  return 0;
+}
+
+static int
+collect_l2 (struct rv_qcow2_metadata *m, const uint8_t *l1, uint32_t l1_size,
+            uint64_t file_size)
+{
+  for (uint32_t i = 0; i < l1_size; i++) {
+    uint64_t off = rv_be64 (l1 + (uint64_t) i * 8) & QCOW2_OFFSET_MASK;
+
+    if (off != 0 && off < file_size && rv_offsets_append (&m->l2, off) == -1)
+      return -1;
+  }
+  return sort_unique (&m->l2, &m->shared_l2);
+}
+
+/* Adds the blocks named by table; false if an entry is impossible. */
+static bool
+collect_refblocks (struct rv_qcow2_metadata *m, const uint8_t *table,
+                   uint64_t len, uint64_t file_size, bool *nomem)
+{
+  for (uint64_t i = 0; i < len; i += 8) {
+    uint64_t entry = rv_be64 (table + i);
+
+    if (entry == 0)
+      continue;
+    if (entry & REFTABLE_RESERVED || entry & (m->cluster_size - 1) ||
+        entry >= file_size)
+      return false;
+    if (rv_offsets_append (&m->refblocks, entry) == -1) {
+      *nomem = true;
+      return false;
+    }
+  }
+  return true;
+}
+
+static int
+load_refblocks (struct rv_qcow2_metadata *m, struct rv_io *io,
+                const struct rv_qcow2_header *header, rawview_error *err)
+{
+  uint64_t len =
+      (uint64_t) header->refcount_table_clusters << header->cluster_bits;
+  uint64_t off = header->refcount_table_off;
+  CLEANUP_FREE uint8_t *table = NULL;
+  bool nomem = false, sane;
+
+  if (len == 0 || len > QCOW2_MAX_REFTABLE_BYTES || off == 0 ||
+      off & (m->cluster_size - 1) || !rv_range_fits (off, len, io->size))
+    return 0;
+  table = malloc (len);
+  if (table == NULL)
+    return rv_error_nomem (err);
+  if (rv_io_pread (io, table, len, off, err) == -1)
+    return -1;
+  sane = collect_refblocks (m, table, len, io->size, &nomem);
+  if (nomem)
+    return rv_error_nomem (err);
+  if (!sane) {
+    rv_offsets_release (&m->refblocks);
+    return 0;
+  }
+  m->reftable_off = off;
+  m->reftable_len = len;
+  return sort_unique (&m->refblocks, NULL);
+}
+
+int
+rv_qcow2_metadata_init (struct rv_qcow2_metadata *m, struct rv_io *io,
+                        const struct rv_qcow2_header *header,
+                        const uint8_t *l1, uint64_t l1_off, uint32_t l1_size,
+                        rawview_error *err)
+{
+  *m = (struct rv_qcow2_metadata){
+    .cluster_size = rv_qcow2_cluster_size (header),
+    .l1_off = l1_off,
+    .l1_len = rv_div_up ((uint64_t) l1_size * 8,
+                         rv_qcow2_cluster_size (header)) *
+              rv_qcow2_cluster_size (header),
+  };
+  if (collect_l2 (m, l1, l1_size, io->size) == -1) {
+    rv_error_nomem (err);
+    goto fail;
+  }
+  if (load_refblocks (m, io, header, err) == -1)
+    goto fail;
+  return 0;
+
+fail:
+  rv_qcow2_metadata_release (m);
+  return -1;
+}
+
+void
+rv_qcow2_metadata_release (struct rv_qcow2_metadata *m)
+{
+  rv_offsets_release (&m->l2);
+  rv_offsets_release (&m->shared_l2);
+  rv_offsets_release (&m->refblocks);
+}
+
+/* Cuts *clear where the table off2..off2+len2 begins within off..off+*clear. */
+static void
+cut (uint64_t off, uint64_t *clear, uint64_t off2, uint64_t len2,
+     const char *name, const char **what)
+{
+  if (!rv_ranges_overlap (off, *clear, off2, len2))
+    return;
+  *clear = off2 > off ? off2 - off : 0;
+  *what = name;
+}
+
+static void
+cut_clusters (const struct rv_qcow2_metadata *m, const struct rv_offsets *v,
+              uint64_t off, uint64_t *clear, const char *name,
+              const char **what)
+{
+  /* The first table that ends beyond off. */
+  uint64_t from = off < m->cluster_size ? 0 : off - m->cluster_size + 1;
+  size_t i = lower_bound (v, from);
+
+  if (i < v->len)
+    cut (off, clear, v->ptr[i], m->cluster_size, name, what);
+}
+
+uint64_t
+rv_qcow2_metadata_clear (const struct rv_qcow2_metadata *m, uint64_t off,
+                         uint64_t len, const char **what)
+{
+  uint64_t clear = len;
+
+  cut (off, &clear, 0, m->cluster_size, "the header", what);
+  cut (off, &clear, m->l1_off, m->l1_len, "the L1 table", what);
+  cut (off, &clear, m->reftable_off, m->reftable_len, "the refcount table",
+       what);
+  cut_clusters (m, &m->l2, off, &clear, "an L2 table", what);
+  cut_clusters (m, &m->refblocks, off, &clear, "a refcount block", what);
+  return clear;
+}
+
+bool
+rv_qcow2_metadata_l2_shared (const struct rv_qcow2_metadata *m, uint64_t off)
+{
+  size_t i = lower_bound (&m->shared_l2, off);
+
+  return i < m->shared_l2.len && m->shared_l2.ptr[i] == off;
+}

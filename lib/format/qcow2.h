@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* QCOW2: what qcow2.c, qcow2-map.c and qcow2-check.c share. */
+
+#ifndef RV_QCOW2_H
+#define RV_QCOW2_H
+
+#include "format/format.h"
+#include "format/qcow2-header.h"
+#include "format/qcow2-metadata.h"
+
+struct rv_qcow2 {
+  struct rv_format base;
+  struct rv_qcow2_header header;
+  struct rv_qcow2_metadata metadata;
+  struct rv_io *data_io; /* external data file; without one the container */
+  uint8_t *l1;           /* as it lies in the file: the active disk's or, for a
+                            snapshot view, the snapshot's */
+  uint64_t l1_off;
+  uint32_t l1_size; /* entries */
+};
+
+int rv_qcow2_map (struct rv_format *format, uint64_t off, uint64_t len,
+                  struct rv_map *map, uint64_t *damaged, rawview_error *err);
+
+int rv_qcow2_check (struct rv_format *format,
+                    void (*cb) (void *opaque, rawview_finding finding,
+                                const char *msg),
+                    void *opaque, rawview_check_result *result,
+                    rawview_error *err);
+
+#endif /* RV_QCOW2_H */

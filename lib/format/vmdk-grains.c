@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <config.h>
+
+#include "format/vmdk-descriptor.h"
+#include "format/vmdk-grains.h"
+#include "format/vmdk-stream.h"
+#include "util/error.h"
+
+/* Directory entries that one answer may look at. */
+#define RUN_MAX 65536u
+
+/*--- Opening ------------------------------------------------------------*/
+
+static int
+read_directory (struct rv_vmdk_grains *g, uint64_t *budget, rawview_error *err)
+{
+  uint64_t len = rv_vmdk_gd_len (&g->layout);
+
+  if (len > *budget)
+    return rv_error_limit (
+        err, "%s: the grain directories of the disk together pass %u bytes",
+        g->io->name, RV_MAX_L1_BYTES);
+  *budget -= len;
+  g->gd = malloc (len);
+  if (g->gd == NULL)
+    return rv_error_nomem (err);
+  return rv_io_pread (g->io, g->gd, len, g->layout.gd_off, err);
+}
+
+/* Remembers the tables that the directory points to. */
+static void
+add_tables (struct rv_vmdk_grains *g)
+{
+  struct rv_vmdk_entry e;
+
+  for (uint64_t i = 0; i < g->layout.gd_entries; i++) {
+    rv_vmdk_grains_table (g, i, &e);
+    if (e.state == RV_VMDK_STORED)
+      g->metadata.tables[g->metadata.nr_tables++] = e.raw;
+  }
+}
+
+/* seSparse needs none of this: its tables are one area before the grains.  The
+ * tables of the second directory are left out: a reader does not use them, so
+ * damage there must not make good grains unreadable.
+ */
+static int
+find_metadata (struct rv_vmdk_grains *g, rawview_error *err)
+{
+  const struct rv_vmdk_layout *l = &g->layout;
+  struct rv_vmdk_ranges *m = &g->metadata;
+
+  if (l->kind == RV_VMDK_SE)
+    return 0;
+  rv_vmdk_ranges_add_fixed (m, 0, l->header_len);
+  rv_vmdk_ranges_add_fixed (m, l->descriptor_off, l->descriptor_len);
+  rv_vmdk_ranges_add_fixed (m, l->gd_off, rv_vmdk_gd_len (l));
+  if (l->rgd_off)
+    rv_vmdk_ranges_add_fixed (m, l->rgd_off, rv_vmdk_gd_len (l));
+  m->table_len = rv_vmdk_table_len (l);
+  m->tables = reallocarray (NULL, l->gd_entries, sizeof *m->tables);
+  if (m->tables == NULL)
+    return rv_error_nomem (err);
+  add_tables (g);
+  rv_vmdk_ranges_sort (m);
+  return 0;
+}
+
+int
+rv_vmdk_grains_open (struct rv_vmdk_grains *g, struct rv_io *io,
+                     const struct rv_vmdk_layout *layout, uint64_t size,
+                     struct rv_tables *tables, uint64_t *budget,
+                     rawview_error *err)
+{
+  *g = (struct rv_vmdk_grains){
+    .layout = *layout, .io = io, .tables = tables, .size = size
+  };
+  if (read_directory (g, budget, err) == -1 || find_metadata (g, err) == -1) {
+    rv_vmdk_grains_release (g);
+    return -1;
+  }
+  return 0;
+}
+
+void
+rv_vmdk_grains_release (struct rv_vmdk_grains *g)
+{
+  rv_vmdk_ranges_release (&g->metadata);
+  free (g->gd);
+  *g = (struct rv_vmdk_grains){ 0 };
+}
+
+/*--- Entries ------------------------------------------------------------*/
+
+void
+rv_vmdk_grains_table (const struct rv_vmdk_grains *g, uint64_t i,
+                      struct rv_vmdk_entry *e)
+{
+  const struct rv_vmdk_layout *l = &g->layout;
+
+  rv_vmdk_entry_of_table (l, rv_vmdk_entry_read (l, g->gd, i), g->io->size, e);
+  if (e->state == RV_VMDK_STORED &&
+      rv_vmdk_ranges_hit_fixed (&g->metadata, e->off, rv_vmdk_table_len (l))) {
+    e->state = RV_VMDK_BAD;
+    e->why = "points into the header, the descriptor or a grain directory";
+  }
+}
+
+/* Bytes of the grain that the guest sees: only the last one can be short. */
+static uint64_t
+needed_bytes (const struct rv_vmdk_grains *g, uint64_t grain)
+{
+  return rv_min_u64 (g->layout.grain, g->size - grain * g->layout.grain);
+}
+
+void
+rv_vmdk_grains_entry (const struct rv_vmdk_grains *g, uint64_t grain,
+                      const uint8_t *table, struct rv_vmdk_entry *e)
+{
+  const struct rv_vmdk_layout *l = &g->layout;
+  uint64_t i = grain % l->table_entries, needed = needed_bytes (g, grain);
+
+  rv_vmdk_entry_of_grain (l, rv_vmdk_entry_read (l, table, i), needed,
+                          g->io->size, e);
+  if (e->state != RV_VMDK_STORED)
+    return;
+  e->free = rv_vmdk_ranges_next (&g->metadata, e->off);
+  if (e->free - e->off < (l->compressed ? RV_VMDK_MARKER_LEN : needed)) {
+    e->state = RV_VMDK_BAD;
+    e->why = "points into the header, the descriptor or a grain table";
+  }
+}
+
+/*--- Map ----------------------------------------------------------------*/
+
+static void
+set_absent (struct rv_map *map, enum rv_vmdk_state state)
+{
+  map->kind = state == RV_VMDK_ZEROED ? RV_MAP_ZERO : RV_MAP_PARENT;
+  map->hole = state == RV_VMDK_ZEROED;
+}
+
+/* Tables that do not exist, as far as they go on in the same way. */
+static void
+map_absent_tables (const struct rv_vmdk_grains *g, uint64_t off, uint64_t len,
+                   enum rv_vmdk_state state, struct rv_map *map)
+{
+  uint64_t span = rv_vmdk_table_span (&g->layout), table = off / span;
+  uint64_t end = table * span + span;
+  struct rv_vmdk_entry e;
+
+  for (unsigned n = 1; n < RUN_MAX && end - off < len; n++, end += span) {
+    rv_vmdk_grains_table (g, ++table, &e);
+    if (e.state != state)
+      break;
+  }
+  set_absent (map, state);
+  map->len = rv_min_u64 (len, end - off);
+}
+
+/* How many bytes from off on go on like the first entry? */
+static uint64_t
+measure_run (const struct rv_vmdk_grains *g, const uint8_t *table, uint64_t off,
+             uint64_t len, const struct rv_vmdk_entry *first)
+{
+  uint64_t size = g->layout.grain, grain = off / size;
+  uint64_t last = grain | (g->layout.table_entries - 1);
+  uint64_t host = first->off, end = grain * size + size;
+  struct rv_vmdk_entry e;
+
+  for (; grain < last && end - off < len; end += size) {
+    rv_vmdk_grains_entry (g, ++grain, table, &e);
+    host += size;
+    if (e.state != first->state || (e.state == RV_VMDK_STORED && e.off != host))
+      break;
+  }
+  return rv_min_u64 (len, end - off);
+}
+
+void
+rv_vmdk_grains_map_compressed (const struct rv_vmdk_grains *g, uint64_t off,
+                               uint64_t len, const struct rv_vmdk_entry *e,
+                               struct rv_map *map)
+{
+  const struct rv_vmdk_layout *l = &g->layout;
+  uint64_t start = rv_align_down (off, l->grain);
+
+  *map = (struct rv_map){ .io = g->io };
+  map->kind = RV_MAP_COMPRESSED;
+  map->len = rv_min_u64 (len, start + l->grain - off);
+  map->host_off = e->off;
+  map->codec = RV_CODEC_ZLIB;
+  map->host_len =
+      rv_min_u64 (rv_vmdk_unit_max (l->grain), g->io->size - e->off);
+  map->unit_len = l->grain;
+  map->unit_min = rv_min_u64 (l->grain, l->capacity - start);
+  map->unit_off = start;
+  map->unit_tag = start / RV_VMDK_SECTOR;
+  map->payload = l->has_lba ? rv_vmdk_payload_lba : rv_vmdk_payload_size;
+}
+
+static int
+report_bad (const struct rv_vmdk_grains *g, uint64_t off, const char *what,
+            const struct rv_vmdk_entry *e, rawview_error *err)
+{
+  return rv_error_corrupt (
+      err, "%s: at byte %ju of the extent, the %s entry 0x%jx %s", g->io->name,
+      (uintmax_t) off, what, (uintmax_t) e->raw, e->why);
+}
+
+static int
+map_in_table (const struct rv_vmdk_grains *g, const uint8_t *table,
+              uint64_t off, uint64_t len, struct rv_map *map, uint64_t *damaged,
+              rawview_error *err)
+{
+  uint64_t within = off % g->layout.grain;
+  struct rv_vmdk_entry e;
+
+  rv_vmdk_grains_entry (g, off / g->layout.grain, table, &e);
+  if (e.state == RV_VMDK_BAD) {
+    *damaged = rv_min_u64 (len, g->layout.grain - within);
+    return report_bad (g, off, "grain table", &e, err);
+  }
+  if (e.state == RV_VMDK_STORED && g->layout.compressed) {
+    rv_vmdk_grains_map_compressed (g, off, len, &e, map);
+    return 0;
+  }
+  map->len = measure_run (g, table, off, len, &e);
+  if (e.state == RV_VMDK_STORED) {
+    map->kind = RV_MAP_DATA;
+    map->host_off = e.off + within;
+  }
+  else
+    set_absent (map, e.state);
+  return 0;
+}
+
+int
+rv_vmdk_grains_map (const struct rv_vmdk_grains *g, uint64_t off, uint64_t len,
+                    struct rv_map *map, uint64_t *damaged, rawview_error *err)
+{
+  uint64_t span = rv_vmdk_table_span (&g->layout);
+  struct rv_table *table;
+  const uint8_t *bytes;
+  struct rv_vmdk_entry e;
+  int r;
+
+  *map = (struct rv_map){ .io = g->io };
+  *damaged = rv_min_u64 (len, span - off % span);
+  rv_vmdk_grains_table (g, off / span, &e);
+  if (e.state == RV_VMDK_BAD)
+    return report_bad (g, off, "grain directory", &e, err);
+  if (e.state != RV_VMDK_STORED) {
+    map_absent_tables (g, off, len, e.state, map);
+    return 0;
+  }
+  if (rv_tables_pin (g->tables, g->io, e.off, rv_vmdk_table_len (&g->layout),
+                     &table, &bytes, err) == -1)
+    return -1;
+  r = map_in_table (g, bytes, off, len, map, damaged, err);
+  rv_table_unpin (g->tables, table);
+  return r;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An opened sparse extent: its directory in memory, its tables through the
+ * cache.  Immutable after open, so any number of threads may ask.
+ *
+ * Every entry is judged each time it is used, by the same code for reading and
+ * for rawview_check: inside the file, behind the tables' area, not inside any
+ * metadata.  Nothing of that needs a walk at open.
+ */
+
+#ifndef RV_VMDK_GRAINS_H
+#define RV_VMDK_GRAINS_H
+
+#include "format/format.h"
+#include "format/vmdk-layout.h"
+#include "format/vmdk-ranges.h"
+
+struct rv_vmdk_grains {
+  struct rv_vmdk_layout layout;
+  struct rv_io *io; /* borrowed */
+  struct rv_tables *tables;
+  uint64_t size; /* guest bytes in use, at most layout.capacity */
+  uint8_t *gd;   /* as it lies in the file */
+  struct rv_vmdk_ranges metadata;
+};
+
+enum rv_vmdk_state {
+  RV_VMDK_UNALLOCATED, /* the parent's bytes */
+  RV_VMDK_ZEROED,
+  RV_VMDK_STORED,
+  RV_VMDK_BAD,
+};
+
+/* What a directory or table entry means. */
+struct rv_vmdk_entry {
+  enum rv_vmdk_state state;
+  uint64_t raw;    /* as it stands in the table */
+  uint64_t off;    /* STORED: byte in the file */
+  uint64_t free;   /* STORED grain: no metadata from off until here */
+  const char *why; /* BAD: completes "the entry ..." */
+};
+
+/* Reads the directory of an extent of which size bytes are used.  *budget is
+ * what all directories of an image may take together and is lowered.
+ * On failure nothing needs to be released.
+ */
+int rv_vmdk_grains_open (struct rv_vmdk_grains *g, struct rv_io *io,
+                         const struct rv_vmdk_layout *layout, uint64_t size,
+                         struct rv_tables *tables, uint64_t *budget,
+                         rawview_error *err);
+void rv_vmdk_grains_release (struct rv_vmdk_grains *g);
+
+/* The directory entry of table i. */
+void rv_vmdk_grains_table (const struct rv_vmdk_grains *g, uint64_t i,
+                           struct rv_vmdk_entry *entry);
+
+/* The entry of a grain, by its number in the extent; table: the bytes of its
+ * table.
+ */
+void rv_vmdk_grains_entry (const struct rv_vmdk_grains *g, uint64_t grain,
+                           const uint8_t *table, struct rv_vmdk_entry *entry);
+
+/* Like rv_format_ops.map, with offsets in the extent: off < g->size and
+ * off+len <= g->size.
+ */
+int rv_vmdk_grains_map (const struct rv_vmdk_grains *g, uint64_t off,
+                        uint64_t len, struct rv_map *map, uint64_t *damaged,
+                        rawview_error *err);
+
+/* The answer for a compressed grain whose entry is known. */
+void rv_vmdk_grains_map_compressed (const struct rv_vmdk_grains *g,
+                                    uint64_t off, uint64_t len,
+                                    const struct rv_vmdk_entry *entry,
+                                    struct rv_map *map);
+
+/* For vmdk-grains.c, in vmdk-entry.c: what an entry means by itself, without
+ * looking at metadata.
+ */
+void rv_vmdk_entry_of_table (const struct rv_vmdk_layout *l, uint64_t raw,
+                             uint64_t file_size, struct rv_vmdk_entry *entry);
+void rv_vmdk_entry_of_grain (const struct rv_vmdk_layout *l, uint64_t raw,
+                             uint64_t needed, uint64_t file_size,
+                             struct rv_vmdk_entry *entry);
+uint64_t rv_vmdk_entry_read (const struct rv_vmdk_layout *l,
+                             const uint8_t *entries, uint64_t i);
+
+#endif /* RV_VMDK_GRAINS_H */

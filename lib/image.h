@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The handle, and how open.c makes one. */
+
+#ifndef RV_IMAGE_H
+#define RV_IMAGE_H
+
+#include <stdatomic.h>
+
+#include "engine/engine.h"
+#include "options.h"
+
+DEFINE_VECTOR (rv_layer_facts, struct rv_facts);
+
+struct rawview_image {
+  atomic_uint refs;
+  struct rv_chain chain;        /* the image first, then its backing files */
+  struct rv_layer_facts facts;  /* one for each of the chain */
+  struct rv_warnings warnings;
+  struct rv_tables *tables;
+  struct rv_engine *engine;
+};
+
+/* One source of an image: a name, and where it is looked up. */
+struct rv_source {
+  const char *name; /* path or URI; NULL with opts->fd */
+  int dirfd;        /* for relative paths: AT_FDCWD or a folder's */
+  bool folder;      /* one of many files in the folder dirfd: a name in it,
+                       opened beneath it */
+  struct rv_strings *extents; /* NULL, or where to note the names of extents */
+};
+
+/* Opens the bytes of a source, not yet as an image. */
+int rv_source_open (const struct rv_source *source,
+                    const rawview_options *opts, struct rv_warnings *warnings,
+                    struct rv_io **io, rawview_error *err);
+
+/* Makes a handle of container, which came from source. */
+int rv_image_open (struct rv_io *container, const struct rv_source *source,
+                   const rawview_options *opts, struct rawview_image **image,
+                   rawview_error *err);
+
+#endif /* RV_IMAGE_H */

@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening: probe, driver, policy, chain.  The only place where a name becomes
+ * an open file.
+ *
+ * The container's driver says what else it needs; policy.c judges each name;
+ * what is permitted is opened here and handed to the driver.  A parent is an
+ * image itself, so the same goes on with it, in a loop and not by recursion.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/ova.h"
+#include "image.h"
+#include "policy.h"
+#include "probe.h"
+#include "util/error.h"
+#include "util/text.h"
+
+/* Memory for pieces of L2 and grain tables. */
+#define TABLES_BUDGET ((size_t) 8 << 20)
+
+struct opening {
+  const rawview_options *opts;
+  struct rv_policy policy;
+  struct rawview_image *image;
+  struct rv_base base; /* of the layer that is being opened */
+  struct rv_strings *extents; /* see struct rv_source */
+};
+
+/*--- Bytes --------------------------------------------------------------*/
+
+static struct rv_io_file_options
+file_options (const rawview_options *opts, bool *lock_missing)
+{
+  return (struct rv_io_file_options){
+    .allow_devices = opts->allow_devices,
+    .lock = opts->locking != RV_LOCKING_OFF,
+    .lock_required = opts->locking == RV_LOCKING_ON,
+    .lock_missing = lock_missing,
+  };
+}
+
+static void
+warn_lock_missing (struct rv_warnings *w, const char *name)
+{
+  rv_warn (w,
+           "%s: its filesystem has no locks, so nothing keeps other programs "
+           "from writing it meanwhile",
+           name);
+}
+
+int
+rv_source_open (const struct rv_source *source, const rawview_options *opts,
+                struct rv_warnings *warnings, struct rv_io **io,
+                rawview_error *err)
+{
+  bool lock_missing = false;
+  struct rv_io_file_options fo = file_options (opts, &lock_missing);
+  const char *name = source->name;
+  int r;
+
+  if (name == NULL && opts->fd == -1)
+    return rv_error_usage (err, "no image was named");
+  if (opts->fd != -1) {
+    /* The caller keeps his own descriptor. */
+    int fd = fcntl (opts->fd, F_DUPFD_CLOEXEC, 0);
+    char show[32];
+
+    snprintf (show, sizeof show, "fd %d", opts->fd);
+    if (fd == -1)
+      return rv_error_errno (err, errno, "%s", show);
+    r = rv_io_file_from_fd (fd, name ? name : show, &fo, io, err);
+  }
+  else if (!source->folder && rv_text_is_nbd_uri (name))
+    return rv_io_nbd_open (name, opts->connections, io, err);
+  else
+    r = rv_io_file_openat (source->dirfd, name, source->folder, name, &fo, io,
+                           err);
+  if (r == 0 && lock_missing)
+    warn_lock_missing (warnings, (*io)->name);
+  return r;
+}
+
+static int
+open_permitted (struct opening *o, const struct rv_permit *permit,
+                struct rv_io **io, rawview_error *err)
+{
+  bool lock_missing = false;
+  struct rv_io_file_options fo = file_options (o->opts, &lock_missing);
+
+  if (permit->source) {
+    struct rv_source s = { .name = permit->source, .dirfd = AT_FDCWD };
+    rawview_options named = *o->opts;
+
+    named.fd = -1;
+    return rv_source_open (&s, &named, &o->image->warnings, io, err);
+  }
+  if (rv_io_file_openat (permit->dirfd, permit->name, true, permit->path, &fo,
+                         io, err) == -1)
+    return -1;
+  if (lock_missing)
+    warn_lock_missing (&o->image->warnings, permit->path);
+  return 0;
+}
+
+/* The folder for names in the file that permit opened. */
+static int
+base_of_permitted (const struct rv_permit *permit, struct rv_base *base,
+                   rawview_error *err)
+{
+  if (permit->source == NULL) {
+    if (rv_base_of (permit->dirfd, permit->name, base, err) == -1)
+      return -1;
+    free (base->path);
+    base->path = rv_path_normalize (permit->path, "..");
+    return base->path ? 0 : rv_error_nomem (err);
+  }
+  if (rv_text_is_nbd_uri (permit->source)) {
+    *base = (struct rv_base){ .dirfd = -1 };
+    return 0;
+  }
+  return rv_base_of (AT_FDCWD, permit->source, base, err);
+}
+
+/*--- Which driver -------------------------------------------------------*/
+
+static int
+not_recognised (const struct rv_io *io, const struct rv_probe_result *probe,
+                rawview_error *err)
+{
+  if (probe->foreign)
+    return rv_error_unsupported (err,
+                                 "%s: this is a %s file, which is not "
+                                 "supported; rawview reads VMDK and QCOW2",
+                                 io->name, probe->foreign);
+  return rv_error_format (err,
+                          "%s: neither VMDK nor QCOW2 nor OVA; use format=raw "
+                          "if it is a raw disk",
+                          io->name);
+}
+
+/* wanted: NULL to recognise the format. */
+static int
+choose_format (struct opening *o, const struct rv_io *io,
+               const struct rv_format_ops *wanted,
+               const struct rv_probe_result *probe,
+               const struct rv_format_ops **format, rawview_error *err)
+{
+  const char *looks = probe->format ? probe->format->name
+                      : probe->ova  ? "tar"
+                                    : probe->foreign;
+
+  if (wanted == NULL && probe->second)
+    return rv_error_refused (err,
+                             "%s: looks like %s and like %s; say which with "
+                             "format=",
+                             io->name, looks, probe->second);
+  if (wanted == NULL && probe->format == NULL)
+    return not_recognised (io, probe, err);
+  *format = wanted ? wanted : probe->format;
+  if (wanted == &rv_format_raw && (probe->format || probe->ova))
+    rv_warn (&o->image->warnings,
+             "%s: shown as raw although it looks like %s; whoever reads the "
+             "raw disk must not guess its format again",
+             io->name, looks);
+  else if (probe->second)
+    rv_warn (&o->image->warnings, "%s: looks like %s too", io->name,
+             probe->second);
+  return 0;
+}
+
+/*--- OVA ----------------------------------------------------------------*/
+
+/* Replaces *io by the member that is meant, if it is an archive. */
+static int
+choose_member (struct opening *o, struct rv_io **io, rawview_error *err)
+{
+  struct rv_ova_members members = { 0 };
+  size_t i;
+  int r;
+
+  if (rv_ova_disks (*io, &members, &o->image->warnings, err) == -1)
+    return -1;
+  r = rv_ova_choose (*io, &members, o->opts->disk, &i, err);
+  if (r == 0) {
+    struct rv_ova_member *m = &members.ptr[i];
+    CLEANUP_FREE char *name = rv_text_format ("%s:%s", (*io)->name, m->name);
+    struct rv_io *slice;
+
+    r = name ? rv_io_slice_new (*io, m->off, m->len, name, &slice, err)
+             : rv_error_nomem (err);
+    if (r == 0) {
+      rv_io_unref (*io);
+      *io = slice;
+    }
+  }
+  rv_ova_members_free (&members);
+  return r;
+}
+
+/* Finds the driver for the image itself; *io may become an OVA's member. */
+static int
+choose_top_format (struct opening *o, struct rv_io **io,
+                   const struct rv_format_ops **format, rawview_error *err)
+{
+  struct rv_probe_result probe;
+  const struct rv_format_ops *wanted = o->opts->format;
+
+  if (rv_probe (*io, &probe, err) == -1)
+    return -1;
+  if (probe.ova && probe.second == NULL && wanted == NULL) {
+    if (choose_member (o, io, err) == -1)
+      return -1;
+    /* Nothing in an archive may name files outside. */
+    rv_base_release (&o->base);
+    wanted = &rv_format_vmdk;
+    if (rv_probe (*io, &probe, err) == -1)
+      return -1;
+  }
+  else if (o->opts->disk)
+    return rv_error_usage (err,
+                           "%s: disk= is for OVA archives, which this is not",
+                           (*io)->name);
+  return choose_format (o, *io, wanted, &probe, format, err);
+}
+
+/*--- One layer ----------------------------------------------------------*/
+
+static struct rv_format_params
+format_params (const struct opening *o, unsigned depth)
+{
+  return (struct rv_format_params){
+    .tables = o->image->tables,
+    .warnings = &o->image->warnings,
+    .max_size = o->opts->max_size,
+    .snapshot = depth == 0 ? o->opts->snapshot : NULL,
+    .allow_truncated = o->opts->allow_truncated,
+    .has_data_file = depth == 0 && o->opts->data_file,
+  };
+}
+
+static int
+attach_ref (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
+            rawview_error *err)
+{
+  struct rv_format_params params = format_params (o, depth);
+  struct rv_permit permit;
+  CLEANUP_IO struct rv_io *io = NULL;
+  int r;
+
+  if (rv_policy_judge (&o->policy, f->io->name, depth, &o->base,
+                       &f->refs.ptr[ref], &permit, err) == -1)
+    return -1;
+  r = open_permitted (o, &permit, &io, err);
+  rv_permit_release (&permit);
+  if (r == -1)
+    return -1;
+  return f->ops->attach (f, ref, io, &params, err);
+}
+
+/* For folders, which must know extents also when one of them is missing. */
+static int
+note_extent (struct opening *o, const struct rv_ref *ref, rawview_error *err)
+{
+  char *name;
+
+  if (o->extents == NULL || ref->role != RV_REF_EXTENT)
+    return 0;
+  name = strdup (rv_text_basename (ref->name));
+  if (name == NULL || rv_strings_append (o->extents, name) == -1) {
+    free (name);
+    return rv_error_nomem (err);
+  }
+  return 0;
+}
+
+/* Everything but the parent, whose index in refs goes to *parent, or -1. */
+static int
+attach_refs (struct opening *o, struct rv_format *f, unsigned depth,
+             ssize_t *parent, rawview_error *err)
+{
+  *parent = -1;
+  for (size_t i = 0; i < f->refs.len; i++) {
+    if (f->refs.ptr[i].role == RV_REF_PARENT)
+      *parent = i;
+    else if (note_extent (o, &f->refs.ptr[i], err) == -1)
+      return -1;
+  }
+  for (size_t i = 0; i < f->refs.len; i++) {
+    if (f->refs.ptr[i].role != RV_REF_PARENT &&
+        attach_ref (o, f, depth, i, err) == -1)
+      return -1;
+  }
+  return 0;
+}
+
+/* Opens io with a driver and appends it to the chain. */
+static int
+open_layer (struct opening *o, struct rv_io *io,
+            const struct rv_format_ops *format, ssize_t *parent,
+            rawview_error *err)
+{
+  unsigned depth = o->image->chain.len;
+  struct rv_format_params params = format_params (o, depth);
+  struct rv_format *f;
+
+  if (format->open (io, &params, &f, err) == -1)
+    return -1;
+  if (rv_chain_append (&o->image->chain, f) == -1) {
+    format->close (f);
+    return rv_error_nomem (err);
+  }
+  return attach_refs (o, f, depth, parent, err);
+}
+
+/*--- The chain ----------------------------------------------------------*/
+
+static int
+check_loop (const struct rv_chain *chain, const struct rv_io *io,
+            rawview_error *err)
+{
+  if (chain->len >= RV_MAX_CHAIN)
+    return rv_error_limit (err, "%s: more than %u images in a backing chain",
+                           io->name, RV_MAX_CHAIN);
+  for (size_t i = 0; i < chain->len; i++)
+    if (rv_io_same (chain->ptr[i]->io, io))
+      return rv_error_refused (err, "%s: the backing chain comes back to it",
+                               io->name);
+  return 0;
+}
+
+static int
+parent_format (struct opening *o, const struct rv_format *child,
+               const struct rv_ref *ref, const struct rv_format_ops **format,
+               rawview_error *err)
+{
+  *format = NULL;
+  if (child == o->image->chain.ptr[0])
+    *format = o->opts->parent_format;
+  if (*format)
+    return 0;
+  if (ref->format == NULL)
+    return rv_error_refused (err,
+                             "%s: the format of its backing file \"%s\" is "
+                             "not recorded and not guessed; use "
+                             "parent-format=",
+                             child->io->name, ref->name);
+  for (size_t i = 0; rv_formats[i]; i++)
+    if (strcmp (ref->format, rv_formats[i]->name) == 0)
+      *format = rv_formats[i];
+  if (*format == NULL)
+    return rv_error_unsupported (err,
+                                 "%s: its backing file has the format \"%s\"; "
+                                 "only qcow2, vmdk and raw are supported",
+                                 child->io->name, ref->format);
+  return 0;
+}
+
+/* Opens the parent of the last image of the chain; *parent then is its own
+ * parent's index, or -1.
+ */
+static int
+open_parent (struct opening *o, ssize_t *parent, rawview_error *err)
+{
+  unsigned depth = o->image->chain.len - 1;
+  struct rv_format *child = o->image->chain.ptr[depth];
+  const struct rv_ref *ref = &child->refs.ptr[*parent];
+  struct rv_format_params params = format_params (o, depth);
+  const struct rv_format_ops *format;
+  struct rv_permit permit;
+  struct rv_base base = { .dirfd = -1 };
+  CLEANUP_IO struct rv_io *io = NULL;
+  int r;
+
+  if (parent_format (o, child, ref, &format, err) == -1 ||
+      rv_policy_judge (&o->policy, child->io->name, depth, &o->base, ref,
+                       &permit, err) == -1)
+    return -1;
+  r = open_permitted (o, &permit, &io, err);
+  if (r == 0)
+    r = base_of_permitted (&permit, &base, err);
+  rv_permit_release (&permit);
+  if (r == -1)
+    return -1;
+  rv_base_release (&o->base);
+  o->base = base;
+  if (check_loop (&o->image->chain, io, err) == -1 ||
+      open_layer (o, io, format, parent, err) == -1)
+    return -1;
+  if (child->ops->adopt == NULL)
+    return 0;
+  return child->ops->adopt (child, o->image->chain.ptr[depth + 1], &params,
+                            err);
+}
+
+/*--- Facts --------------------------------------------------------------*/
+
+static int
+add_common_facts (struct rv_facts *facts, const struct rv_format *f)
+{
+  if (rv_facts_add_text (facts, "filename", f->io->name) == -1 ||
+      rv_facts_add_text (facts, "format", f->ops->name) == -1 ||
+      rv_facts_add_number (facts, "virtual-size", f->size) == -1 ||
+      rv_facts_add_number (facts, "actual-size", rv_io_allocated (f->io)) ==
+          -1)
+    return -1;
+  if (f->cluster_size == 0)
+    return 0;
+  return rv_facts_add_number (facts, "cluster-size", f->cluster_size);
+}
+
+static int
+add_format_facts (struct rv_facts *facts, const struct rv_format *f)
+{
+  for (size_t i = 0; i < f->facts.len; i++) {
+    const rawview_fact *fact = &f->facts.ptr[i];
+    int r;
+
+    if (fact->type == RAWVIEW_FACT_TEXT)
+      r = rv_facts_add_text (facts, fact->key, fact->text);
+    else if (fact->type == RAWVIEW_FACT_NUMBER)
+      r = rv_facts_add_number (facts, fact->key, fact->number);
+    else
+      r = rv_facts_add_bool (facts, fact->key, fact->number);
+    if (r == -1)
+      return -1;
+  }
+  return 0;
+}
+
+static int
+collect_facts (struct rawview_image *image, rawview_error *err)
+{
+  for (size_t i = 0; i < image->chain.len; i++) {
+    if (rv_layer_facts_append (&image->facts, (struct rv_facts){ 0 }) == -1 ||
+        add_common_facts (&image->facts.ptr[i], image->chain.ptr[i]) == -1 ||
+        add_format_facts (&image->facts.ptr[i], image->chain.ptr[i]) == -1)
+      return rv_error_nomem (err);
+  }
+  return 0;
+}
+
+/*--- The handle ---------------------------------------------------------*/
+
+/* The container's folder, for the names in it. */
+static int
+find_base (struct opening *o, const struct rv_source *source,
+           rawview_error *err)
+{
+  if (source->name == NULL ||
+      (!source->folder && rv_text_is_nbd_uri (source->name)))
+    return 0;
+  return rv_base_of (source->dirfd, source->name, &o->base, err);
+}
+
+static int
+open_chain (struct opening *o, struct rv_io **io, rawview_error *err)
+{
+  const struct rv_format_ops *format;
+  ssize_t parent;
+
+  if (choose_top_format (o, io, &format, err) == -1 ||
+      open_layer (o, *io, format, &parent, err) == -1)
+    return -1;
+  if (parent == -1 && o->opts->parent)
+    return rv_error_usage (err,
+                           "%s: parent= was given but the image has no "
+                           "backing file",
+                           (*io)->name);
+  while (parent != -1)
+    if (open_parent (o, &parent, err) == -1)
+      return -1;
+  return collect_facts (o->image, err);
+}
+
+/* Does the disk itself begin like an image?  Its readers must say raw. */
+static void
+warn_nested (struct rawview_image *image)
+{
+  uint8_t head[RV_PROBE_LEN];
+  struct rv_view view = { head, sizeof head };
+  uint64_t size = image->chain.ptr[0]->size;
+
+  if (image->chain.ptr[0]->ops == &rv_format_raw)
+    return; /* choose_format has said so */
+  if (size < view.len)
+    view.len = size;
+  if (rv_engine_pread (image->engine, head, view.len, 0, NULL) == -1)
+    return;
+  for (size_t i = 0; rv_formats[i]; i++)
+    if (rv_formats[i]->probe && rv_formats[i]->probe (view))
+      rv_warn (&image->warnings,
+               "%s: the disk inside begins like a %s image; whoever reads it "
+               "must be told that it is raw",
+               image->chain.ptr[0]->io->name, rv_formats[i]->name);
+}
+
+int
+rv_image_open (struct rv_io *container, const struct rv_source *source,
+               const rawview_options *opts, struct rawview_image **image,
+               rawview_error *err)
+{
+  struct rv_engine_options eo = { .cache = opts->cache,
+                                  .workers = opts->workers };
+  struct opening o = { .opts = opts,
+                       .policy = { opts, source->folder },
+                       .base = { .dirfd = -1 },
+                       .extents = source->extents };
+  CLEANUP_IO struct rv_io *io = rv_io_ref (container);
+  int r;
+
+  o.image = calloc (1, sizeof *o.image);
+  if (o.image == NULL)
+    return rv_error_nomem (err);
+  o.image->refs = 1;
+  r = rv_tables_new (TABLES_BUDGET, &o.image->tables, err);
+  if (r == 0)
+    r = find_base (&o, source, err);
+  if (r == 0)
+    r = open_chain (&o, &io, err);
+  rv_base_release (&o.base);
+  if (r == 0)
+    r = rv_engine_new (&o.image->chain, &eo, &o.image->engine, err);
+  if (r == -1) {
+    rawview_close (o.image);
+    return -1;
+  }
+  warn_nested (o.image);
+  *image = o.image;
+  return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What kind of container is it?  Only structured formats are recognised;
+ * nothing is ever guessed to be raw.
+ */
+
+#ifndef RV_PROBE_H
+#define RV_PROBE_H
+
+#include "format/format.h"
+
+struct rv_probe_result {
+  const struct rv_format_ops *format; /* one that we read, or */
+  bool ova;                           /* a tar archive, or */
+  const char *foreign; /* the name of one that we know but do not read */
+  const char *second;  /* what else the file looks like, NULL if nothing */
+};
+
+/* Nothing recognised is not an error: all fields are empty then. */
+int rv_probe (struct rv_io *io, struct rv_probe_result *result,
+              rawview_error *err);
+
+#endif /* RV_PROBE_H */

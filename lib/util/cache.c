@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A hash table whose chains and least-recently-used list share one lock.  A
+ * block is in the table from the moment that somebody begins to load it, and
+ * leaves it when its load fails or it is evicted; it is freed when, besides,
+ * nobody has it pinned.
+ */
+
+#include <config.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "util/cache.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+
+enum state { LOADING, LOADED, FAILED };
+
+struct rv_cache_block {
+  struct rv_cache_block *chain;       /* next of the same hash */
+  struct rv_cache_block *newer, *older; /* while unpinned and LOADED */
+  struct rv_cache_key key;
+  enum state state;
+  unsigned pins;
+  size_t len;
+  rawview_error *error; /* FAILED: for those who waited */
+  uint8_t bytes[];
+};
+
+struct rv_cache {
+  pthread_mutex_t lock; /* protects everything below, and all blocks */
+  pthread_cond_t loaded;
+  size_t budget, used;                   /* bytes */
+  struct rv_cache_block *newest, *oldest; /* unpinned ones */
+  struct rv_cache_block **table;
+  size_t table_len; /* a power of two */
+  size_t blocks;
+};
+
+#define TABLE_LEN_MIN 256u
+
+int
+rv_cache_new (size_t budget, struct rv_cache **cache, rawview_error *err)
+{
+  CLEANUP_FREE struct rv_cache *c = calloc (1, sizeof *c);
+
+  if (c == NULL)
+    return rv_error_nomem (err);
+  c->table_len = TABLE_LEN_MIN;
+  c->table = calloc (c->table_len, sizeof *c->table);
+  if (c->table == NULL)
+    return rv_error_nomem (err);
+  c->budget = budget;
+  pthread_mutex_init (&c->lock, NULL);
+  pthread_cond_init (&c->loaded, NULL);
+  *cache = STEAL (c);
+  return 0;
+}
+
+void
+rv_cache_free (struct rv_cache *c)
+{
+  if (c == NULL)
+    return;
+  for (size_t i = 0; i < c->table_len; i++)
+    while (c->table[i]) {
+      struct rv_cache_block *b = c->table[i];
+
+      c->table[i] = b->chain;
+      free (b);
+    }
+  free (c->table);
+  pthread_cond_destroy (&c->loaded);
+  pthread_mutex_destroy (&c->lock);
+  free (c);
+}
+
+/*--- Everything from here to the interface runs with the lock held -------*/
+
+static struct rv_cache_block **
+bucket (struct rv_cache *c, const struct rv_cache_key *key)
+{
+  uint64_t h = (uint64_t) (uintptr_t) key->owner ^ key->a * 0x9e3779b97f4a7c15u;
+
+  h ^= key->b * 0xc2b2ae3d27d4eb4fu;
+  h ^= h >> 32;
+  h *= 0xd6e8feb86659fd93u;
+  h ^= h >> 32;
+  return &c->table[h & (c->table_len - 1)];
+}
+
+static struct rv_cache_block *
+find (struct rv_cache *c, const struct rv_cache_key *key)
+{
+  struct rv_cache_block *b = *bucket (c, key);
+
+  while (b && (b->key.a != key->a || b->key.b != key->b ||
+               b->key.owner != key->owner))
+    b = b->chain;
+  return b;
+}
+
+static void
+list_add (struct rv_cache *c, struct rv_cache_block *b)
+{
+  b->newer = NULL;
+  b->older = c->newest;
+  if (c->newest)
+    c->newest->newer = b;
+  else
+    c->oldest = b;
+  c->newest = b;
+}
+
+static void
+list_remove (struct rv_cache *c, struct rv_cache_block *b)
+{
+  if (b->newer)
+    b->newer->older = b->older;
+  else
+    c->newest = b->older;
+  if (b->older)
+    b->older->newer = b->newer;
+  else
+    c->oldest = b->newer;
+}
+
+static void
+table_remove (struct rv_cache *c, struct rv_cache_block *b)
+{
+  struct rv_cache_block **p = bucket (c, &b->key);
+
+  while (*p != b)
+    p = &(*p)->chain;
+  *p = b->chain;
+  c->blocks--;
+  c->used -= b->len;
+}
+
+/* Keeps chains short.  Without memory they just get longer. */
+static void
+grow_table (struct rv_cache *c)
+{
+  size_t old_len = c->table_len;
+  struct rv_cache_block **old = c->table, **new;
+
+  new = calloc (old_len * 2, sizeof *new);
+  if (new == NULL)
+    return;
+  c->table = new;
+  c->table_len = old_len * 2;
+  for (size_t i = 0; i < old_len; i++)
+    while (old[i]) {
+      struct rv_cache_block *b = old[i], **p = bucket (c, &b->key);
+
+      old[i] = b->chain;
+      b->chain = *p;
+      *p = b;
+    }
+  free (old);
+}
+
+static void
+evict (struct rv_cache *c)
+{
+  while (c->used > c->budget && c->oldest) {
+    struct rv_cache_block *b = c->oldest;
+
+    list_remove (c, b);
+    table_remove (c, b);
+    free (b);
+  }
+}
+
+static struct rv_cache_block *
+insert_loading (struct rv_cache *c, const struct rv_cache_key *key, size_t len)
+{
+  struct rv_cache_block *b = malloc (sizeof *b + len), **p;
+
+  if (b == NULL)
+    return NULL;
+  *b = (struct rv_cache_block){ .key = *key,
+                                .state = LOADING,
+                                .pins = 1,
+                                .len = len };
+  if (c->blocks >= c->table_len)
+    grow_table (c);
+  p = bucket (c, key);
+  b->chain = *p;
+  *p = b;
+  c->blocks++;
+  c->used += len;
+  evict (c);
+  return b;
+}
+
+static void
+pin (struct rv_cache *c, struct rv_cache_block *b)
+{
+  if (b->pins++ == 0)
+    list_remove (c, b);
+}
+
+static void
+unpin (struct rv_cache *c, struct rv_cache_block *b)
+{
+  if (--b->pins > 0)
+    return;
+  if (b->state == FAILED) {
+    free (b->error);
+    free (b);
+    return;
+  }
+  list_add (c, b);
+  evict (c);
+}
+
+/* Loads b, which this thread has just inserted. */
+static int
+load_block (struct rv_cache *c, struct rv_cache_block *b,
+            rv_cache_load_fn load, void *opaque, rawview_error *err)
+{
+  rawview_error e = { 0 };
+  int r;
+
+  pthread_mutex_unlock (&c->lock);
+  r = load (opaque, b->bytes, b->len, &e);
+  pthread_mutex_lock (&c->lock);
+  b->state = r == 0 ? LOADED : FAILED;
+  pthread_cond_broadcast (&c->loaded);
+  if (r == 0)
+    return 0;
+  table_remove (c, b);
+  b->error = b->pins > 1 ? malloc (sizeof e) : NULL;
+  if (b->error)
+    *b->error = e;
+  unpin (c, b);
+  if (err)
+    *err = e;
+  return -1;
+}
+
+/* Waits for the thread that loads b, which is pinned. */
+static int
+wait_for (struct rv_cache *c, struct rv_cache_block *b, rawview_error *err)
+{
+  while (b->state == LOADING)
+    pthread_cond_wait (&c->loaded, &c->lock);
+  if (b->state == LOADED)
+    return 0;
+  if (b->error == NULL)
+    rv_error_nomem (err);
+  else if (err)
+    *err = *b->error;
+  unpin (c, b);
+  return -1;
+}
+
+/*--- The interface ------------------------------------------------------*/
+
+int
+rv_cache_pin (struct rv_cache *c, const struct rv_cache_key *key, size_t len,
+              rv_cache_load_fn load, void *opaque,
+              struct rv_cache_block **block, const uint8_t **bytes,
+              rawview_error *err)
+{
+  struct rv_cache_block *b;
+  LOCKED (&c->lock);
+
+  b = find (c, key);
+  if (b) {
+    pin (c, b);
+    if (b->state != LOADED && wait_for (c, b, err) == -1)
+      return -1;
+  }
+  else {
+    b = insert_loading (c, key, len);
+    if (b == NULL)
+      return rv_error_nomem (err);
+    if (load_block (c, b, load, opaque, err) == -1)
+      return -1;
+  }
+  *block = b;
+  *bytes = b->bytes;
+  return 0;
+}
+
+bool
+rv_cache_peek (struct rv_cache *c, const struct rv_cache_key *key,
+               struct rv_cache_block **block, const uint8_t **bytes)
+{
+  struct rv_cache_block *b;
+  LOCKED (&c->lock);
+
+  b = find (c, key);
+  if (b == NULL || b->state != LOADED)
+    return false;
+  pin (c, b);
+  *block = b;
+  *bytes = b->bytes;
+  return true;
+}
+
+void
+rv_cache_unpin (struct rv_cache *c, struct rv_cache_block *b)
+{
+  LOCKED (&c->lock);
+
+  unpin (c, b);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A cache of immutable blocks within a byte budget: tables as they lie in the
+ * file, decompressed clusters.
+ *
+ * - A block in use is pinned and not evicted, so the budget may be passed by
+ *   the blocks that are pinned at one time.
+ * - Single flight: while one thread loads a block, others that want it wait.  A
+ *   failed load is told to every waiter and not remembered.
+ * - The least recently used block goes first.
+ */
+
+#ifndef RV_CACHE_H
+#define RV_CACHE_H
+
+#include <rawview.h>
+
+struct rv_cache;
+struct rv_cache_block;
+
+/* What a block is: something that owns it, and two numbers. */
+struct rv_cache_key {
+  const void *owner;
+  uint64_t a, b;
+};
+
+/* Fills the len bytes at buf. */
+typedef int (*rv_cache_load_fn) (void *opaque, void *buf, size_t len,
+                                 rawview_error *err);
+
+/* budget: bytes */
+int rv_cache_new (size_t budget, struct rv_cache **cache, rawview_error *err);
+void rv_cache_free (struct rv_cache *cache);
+
+/* Pins the block of len bytes, loading it if needed, without holding a lock.
+ * *bytes is valid until rv_cache_unpin.  One key always comes with one len.
+ */
+int rv_cache_pin (struct rv_cache *cache, const struct rv_cache_key *key,
+                  size_t len, rv_cache_load_fn load, void *opaque,
+                  struct rv_cache_block **block, const uint8_t **bytes,
+                  rawview_error *err);
+
+/* Pins the block if it is there; never waits, never loads. */
+bool rv_cache_peek (struct rv_cache *cache, const struct rv_cache_key *key,
+                    struct rv_cache_block **block, const uint8_t **bytes);
+
+void rv_cache_unpin (struct rv_cache *cache, struct rv_cache_block *block);
+
+#endif /* RV_CACHE_H */
