@@ -8,6 +8,7 @@
 #ifndef CLI_H
 #define CLI_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -141,6 +142,13 @@ void cli_print_xml (const char *text);
 
 /* Is it an NBD URI rather than a file name? */
 bool cli_is_nbd_uri (const char *text);
+
+/*--- Signals ------------------------------------------------------------*/
+
+/* Blocks the signals that ask a program to end, and puts them into set.  Those
+ * that the caller has us ignore, as nohup(1) does, stay ignored.
+ */
+void cli_block_signals (sigset_t *set);
 
 /*--- Facts --------------------------------------------------------------*/
 

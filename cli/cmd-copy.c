@@ -95,11 +95,7 @@ open_signals (rawview_error *err)
   sigset_t set;
   int fd;
 
-  sigemptyset (&set);
-  sigaddset (&set, SIGHUP);
-  sigaddset (&set, SIGINT);
-  sigaddset (&set, SIGTERM);
-  pthread_sigmask (SIG_BLOCK, &set, NULL);
+  cli_block_signals (&set);
   /* A reader that went away is an error of writing, told as such. */
   signal (SIGPIPE, SIG_IGN);
   fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

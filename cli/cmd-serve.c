@@ -10,17 +10,8 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "serve.h"
-
-struct serve_values {
-  bool daemon, libvirt_xml, read_only, tls_verify_peer, verbose;
-  const char *ipaddr, *pid_file, *run, *selinux_label, *socket, *tls;
-  const char *tls_certificates, *tls_psk;
-  struct cli_list filters, names, nbdkit;
-  unsigned port, threads;
-};
 
 #define FIELD(name) offsetof (struct serve_values, name)
 
@@ -64,27 +55,17 @@ static const struct cli_option options[] = {
 
 /*--- Sources ------------------------------------------------------------*/
 
-static bool
-is_folder (const char *source)
-{
-  struct stat st;
-
-  return !cli_is_nbd_uri (source) && stat (source, &st) == 0 &&
-         S_ISDIR (st.st_mode);
-}
-
-static const char *
-given_name (const struct cli_args *args, size_t i)
-{
-  const struct serve_values *v = args->values;
-
-  return i < v->names.len ? v->names.items[i] : NULL;
-}
-
 static int
 add_name (void *opaque, const rawview_export *e)
 {
   cli_list_add (opaque, cli_format ("%s", e->name));
+  return 0;
+}
+
+static int
+count (void *opaque, const rawview_export *e)
+{
+  ++*(size_t *) opaque;
   return 0;
 }
 
@@ -98,9 +79,9 @@ static int
 add_source (const struct cli_args *args, size_t i, rawview_exports *exports,
             rawview_error *err)
 {
-  const char *source = args->operands[i], *name = given_name (args, i);
+  const char *source = args->operands[i], *name = serve_given_name (args, i);
 
-  if (!is_folder (source))
+  if (!serve_is_folder (source))
     return rawview_exports_add_source (exports, name, source, args->options,
                                        err);
   if (name != NULL)
@@ -111,10 +92,11 @@ add_source (const struct cli_args *args, size_t i, rawview_exports *exports,
   return rawview_exports_add_folder (exports, source, args->options, err);
 }
 
-/* Finds the exports' names. */
+/* Finds the exports' names, and after each source how many there are by then.
+ */
 static int
 look_at_sources (const struct cli_args *args, struct cli_list *names,
-                 rawview_error *err)
+                 size_t *counts, rawview_error *err)
 {
   CLEANUP_EXPORTS rawview_exports *exports = rawview_exports_new ();
 
@@ -122,102 +104,17 @@ look_at_sources (const struct cli_args *args, struct cli_list *names,
     return cli_error_set (err, RAWVIEW_ERROR_NOMEM, 0, "out of memory");
   rawview_exports_set_log (exports, log_warning, NULL);
   for (size_t i = 0; i < args->n_operands; i++)
-    if (add_source (args, i, exports, err) == -1)
+    if (add_source (args, i, exports, err) == -1 ||
+        rawview_exports_list (exports, count, &counts[i], err) == -1)
       return -1;
   return rawview_exports_list (exports, add_name, names, err);
-}
-
-/*--- nbdkit's command line ----------------------------------------------*/
-
-/* The texts made here are few and live until the process ends or becomes
- * nbdkit.
- */
-static void
-add_option (struct cli_list *argv, const char *option, const char *value)
-{
-  if (value != NULL)
-    cli_list_add (argv, cli_format ("%s=%s", option, value));
-}
-
-static void
-add_number (struct cli_list *argv, const char *option, unsigned value)
-{
-  if (value != 0)
-    cli_list_add (argv, cli_format ("%s=%u", option, value));
-}
-
-static void
-add_flag (struct cli_list *argv, const char *option, bool given)
-{
-  if (given)
-    cli_list_add (argv, option);
-}
-
-/* Options come before the plugin, parameters after it. */
-static void
-add_verbatim (struct cli_list *argv, const struct cli_list *from, bool want)
-{
-  for (size_t i = 0; i < from->len; i++)
-    if ((from->items[i][0] == '-') == want)
-      cli_list_add (argv, from->items[i]);
-}
-
-static void
-add_sources (struct cli_list *argv, const struct cli_args *args)
-{
-  for (size_t i = 0; i < args->n_operands; i++) {
-    const char *source = args->operands[i], *name = given_name (args, i);
-
-    if (name != NULL)
-      cli_list_add (argv, cli_format ("export=%s:%s", name, source));
-    else
-      cli_list_add (
-          argv,
-          cli_format ("%s=%s", is_folder (source) ? "dir" : "file", source));
-  }
-}
-
-static void
-make_argv (struct cli_list *argv, const struct cli_args *args,
-           const struct serve_place *place)
-{
-  const struct serve_values *v = args->values;
-
-  cli_list_add (argv, "nbdkit");
-  add_flag (argv, "--exit-with-parent", !v->daemon && v->run == NULL);
-  add_option (argv, "--pidfile", place->pid_file);
-  add_option (argv, "--unix",
-              v->run != NULL && place->socket == NULL && v->port == 0
-                  ? "-"
-                  : place->socket);
-  add_number (argv, "--port", v->port);
-  add_option (argv, "--ipaddr", v->ipaddr);
-  add_flag (argv, "--readonly", v->read_only);
-  add_option (argv, "--run", v->run);
-  add_option (argv, "--selinux-label", v->selinux_label);
-  add_number (argv, "--threads", v->threads);
-  add_option (argv, "--tls", v->tls);
-  add_option (argv, "--tls-certificates", v->tls_certificates);
-  add_option (argv, "--tls-psk", v->tls_psk);
-  add_flag (argv, "--tls-verify-peer", v->tls_verify_peer);
-  add_flag (argv, "--verbose", v->verbose);
-  for (size_t i = 0; i < v->filters.len; i++)
-    add_option (argv, "--filter", v->filters.items[i]);
-  add_verbatim (argv, &v->nbdkit, true);
-  cli_list_add (argv, "rawview");
-  /* Before the sources: what follows an export belongs to it alone. */
-  for (size_t i = 0; i < args->passed.len; i++)
-    cli_list_add (argv, args->passed.items[i]);
-  add_sources (argv, args);
-  add_verbatim (argv, &v->nbdkit, false);
-  cli_list_add (argv, NULL);
 }
 
 /*--- Running ------------------------------------------------------------*/
 
 struct server {
   struct serve_address address;
-  struct cli_list names;
+  struct serve_exports exports;
   bool libvirt_xml;
   bool been_ready;
   int output_status; /* of telling where the exports are */
@@ -229,13 +126,13 @@ print_exports (void *opaque)
   struct server *s = opaque;
 
   s->been_ready = true;
-  for (size_t i = 0; i < s->names.len; i++)
+  for (size_t i = 0; i < s->exports.names.len; i++)
     if (s->libvirt_xml)
-      serve_print_disk (&s->address, s->names.items[i], i);
+      serve_print_disk (&s->address, s->exports.names.items[i], i);
     else
-      serve_print_uri (&s->address, s->names.items[i]);
+      serve_print_uri (&s->address, s->exports.names.items[i]);
   /* A folder may be empty now and filled later. */
-  if (s->names.len == 0 && !s->libvirt_xml)
+  if (s->exports.names.len == 0 && !s->libvirt_xml)
     serve_print_uri (&s->address, "");
   s->output_status = cli_finish_output ();
   return s->output_status;
@@ -259,11 +156,30 @@ check_usage (const struct cli_args *args)
     wrong = "--run excludes --daemon and --libvirt-xml";
   else if (v->names.len > args->n_operands)
     wrong = "more names than sources";
-  for (size_t i = 0; i < v->names.len; i++)
-    if (strchr (v->names.items[i], ':') != NULL)
-      wrong = "--name must not contain a colon";
   return wrong == NULL ? 0
                        : cli_failf (RAWVIEW_ERROR_USAGE, "serve: %s", wrong);
+}
+
+/* nbdkit's plugin splits a name from its file at the first colon, and takes
+ * folders alone.
+ */
+static int
+check_names (const struct cli_args *args, const struct cli_list *names)
+{
+  if (args->n_operands == 1 && serve_given_name (args, 0) == NULL)
+    return 0;
+  for (size_t i = 0; i < args->n_operands; i++)
+    if (serve_is_folder (args->operands[i]))
+      return cli_failf (RAWVIEW_ERROR_USAGE,
+                        "serve: %s: a folder must be the only source",
+                        args->operands[i]);
+  for (size_t i = 0; i < names->len; i++)
+    if (strchr (names->items[i], ':') != NULL)
+      return cli_failf (RAWVIEW_ERROR_USAGE,
+                        "serve: %s: the name of an export must not contain a "
+                        "colon (--name gives another)",
+                        names->items[i]);
+  return 0;
 }
 
 static int
@@ -281,7 +197,7 @@ serve (const struct cli_args *args, const struct serve_place *place,
     .port = v->port,
     .tls = v->tls != NULL && strcmp (v->tls, "require") == 0,
   };
-  make_argv (&argv, args, place);
+  serve_make_argv (&argv, args, &server->exports, place);
   if (v->daemon)
     return serve_daemonize ((char *const *) argv.items, print_exports, server);
   status = serve_supervise ((char *const *) argv.items, place->pid_file,
@@ -291,14 +207,14 @@ serve (const struct cli_args *args, const struct serve_place *place,
 
 /* The command tells its result, so nothing is printed and nothing watched. */
 static int
-serve_command (const struct cli_args *args)
+serve_command (const struct cli_args *args, const struct server *server)
 {
   const struct serve_values *v = args->values;
   const struct serve_place place = { .socket = (char *) v->socket,
                                      .pid_file = (char *) v->pid_file };
   struct cli_list argv = { 0 };
 
-  make_argv (&argv, args, &place);
+  serve_make_argv (&argv, args, &server->exports, &place);
   return serve_exec ((char *const *) argv.items);
 }
 
@@ -336,9 +252,17 @@ run (const struct cli_args *args)
 
   if (status != 0)
     return status;
-  if (look_at_sources (args, &server.names, &err) == -1)
+  server.exports.counts = calloc (args->n_operands, sizeof (size_t));
+  if (server.exports.counts == NULL)
+    return cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory");
+  if (look_at_sources (args, &server.exports.names, server.exports.counts,
+                       &err) == -1)
     return cli_fail (&err);
-  return v->run != NULL ? serve_command (args) : serve_at_place (args, &server);
+  status = check_names (args, &server.exports.names);
+  if (status != 0)
+    return status;
+  return v->run != NULL ? serve_command (args, &server)
+                        : serve_at_place (args, &server);
 }
 
 const struct cli_command cmd_serve = {

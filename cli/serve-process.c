@@ -229,12 +229,10 @@ serve_supervise (char *const argv[], const char *pid_file,
   sigset_t set, old;
   pid_t pid;
 
-  sigemptyset (&set);
+  sigprocmask (SIG_BLOCK, NULL, &old);
+  cli_block_signals (&set);
   sigaddset (&set, SIGCHLD);
-  sigaddset (&set, SIGHUP);
-  sigaddset (&set, SIGINT);
-  sigaddset (&set, SIGTERM);
-  sigprocmask (SIG_BLOCK, &set, &old);
+  sigprocmask (SIG_BLOCK, &set, NULL);
   pid = start (argv, &old);
   if (pid == -1)
     return RAWVIEW_ERROR_IO;

@@ -6,6 +6,26 @@
 
 #include "cli.h"
 
+/* The options of the command. */
+struct serve_values {
+  bool daemon, libvirt_xml, read_only, tls_verify_peer, verbose;
+  const char *ipaddr, *pid_file, *run, *selinux_label, *socket, *tls;
+  const char *tls_certificates, *tls_psk;
+  struct cli_list filters, names, nbdkit;
+  unsigned port, threads;
+};
+
+/* What there is to serve, found by opening it once. */
+struct serve_exports {
+  struct cli_list names;
+  size_t *counts; /* of the names that the sources up to this one have */
+};
+
+bool serve_is_folder (const char *source);
+
+/* What the user calls the i-th source, or NULL. */
+const char *serve_given_name (const struct cli_args *args, size_t i);
+
 /* Where the server listens. */
 struct serve_address {
   const char *socket; /* absolute path, NULL for TCP */
@@ -47,6 +67,13 @@ int serve_place_make (struct serve_place *p, const struct serve_wishes *wishes,
  */
 void serve_place_remove (struct serve_place *p, bool been_ready);
 void serve_place_free (struct serve_place *p);
+
+/* Appends nbdkit's command line, with the NULL at its end.  The texts made for
+ * it are few and live until the process ends or becomes nbdkit.
+ */
+void serve_make_argv (struct cli_list *argv, const struct cli_args *args,
+                      const struct serve_exports *exports,
+                      const struct serve_place *place);
 
 /* Runs nbdkit in the foreground until it ends, and ends it when asked to by a
  * signal.  Calls ready when its pid file appears: then it accepts connections.
