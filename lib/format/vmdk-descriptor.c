@@ -24,84 +24,13 @@ struct parser {
   rv_error_format ((p)->err, "%s: line %u of the descriptor: " fmt, (p)->file, \
                    (p)->line_no, __VA_ARGS__)
 
-/*--- Pieces of text -----------------------------------------------------*/
-
-static struct rv_vmdk_span
-trim (const char *p, size_t len)
-{
-  while (len > 0 && (*p == ' ' || *p == '\t' || *p == '\r'))
-    p++, len--;
-  while (len > 0 &&
-         (p[len - 1] == ' ' || p[len - 1] == '\t' || p[len - 1] == '\r'))
-    len--;
-  return (struct rv_vmdk_span){ p, len };
-}
-
-/* Takes the next line off the text. */
-static struct rv_vmdk_span
-take_line (struct rv_vmdk_span *text)
-{
-  const char *newline = memchr (text->p, '\n', text->len);
-  size_t len = newline ? (size_t) (newline - text->p) : text->len;
-  struct rv_vmdk_span line = trim (text->p, len);
-
-  len += newline != NULL;
-  text->p += len;
-  text->len -= len;
-  return line;
-}
-
-/* "key = value"; false if the line is something else. */
-static bool
-split_key (struct rv_vmdk_span line, struct rv_vmdk_span *key,
-           struct rv_vmdk_span *value)
-{
-  const char *equals = line.len ? memchr (line.p, '=', line.len) : NULL;
-
-  if (equals == NULL)
-    return false;
-  *key = trim (line.p, equals - line.p);
-  *value = trim (equals + 1, line.p + line.len - (equals + 1));
-  for (size_t i = 0; i < key->len; i++)
-    if (!isalnum ((unsigned char) key->p[i]) && !memchr ("._-:", key->p[i], 4))
-      return false;
-  return key->len > 0;
-}
-
-static struct rv_vmdk_span
-skip_byte_order_mark (struct rv_view head)
-{
-  struct rv_vmdk_span text = { (const char *) head.p, head.len };
-
-  if (text.len >= 3 && memcmp (text.p, "\xef\xbb\xbf", 3) == 0)
-    text.p += 3, text.len -= 3;
-  return text;
-}
-
 /*--- Keys ---------------------------------------------------------------*/
-
-/* 1 to 8 hexadecimal digits */
-static bool
-parse_hex (struct rv_vmdk_span text, uint32_t *n)
-{
-  static const char digits[] = "0123456789abcdef";
-
-  *n = 0;
-  for (size_t i = 0; i < text.len; i++) {
-    const char *d = memchr (digits, tolower ((unsigned char) text.p[i]), 16);
-
-    if (d == NULL)
-      return false;
-    *n = *n << 4 | (uint32_t) (d - digits);
-  }
-  return text.len >= 1 && text.len <= 8;
-}
 
 static int
 set_cid (struct parser *p, struct rv_vmdk_span value)
 {
   p->d->has_cid = true;
-  if (!parse_hex (value, &p->d->cid))
+  if (!rv_vmdk_parse_hex (value, &p->d->cid))
     return LINE_ERROR (p, "CID is not a number of 1 to %d hex digits", 8);
   return 0;
 }
@@ -109,7 +38,7 @@ set_cid (struct parser *p, struct rv_vmdk_span value)
 static int
 set_parent_cid (struct parser *p, struct rv_vmdk_span value)
 {
-  if (!parse_hex (value, &p->d->parent_cid))
+  if (!rv_vmdk_parse_hex (value, &p->d->parent_cid))
     return LINE_ERROR (p, "parentCID is not a number of 1 to %d hex digits", 8);
   return 0;
 }
@@ -211,18 +140,6 @@ static const struct {
 };
 #define NR_KEYS (sizeof keys / sizeof keys[0])
 
-/* One pair of quotes around the whole value, or none. */
-static bool
-unquote (struct rv_vmdk_span *value)
-{
-  if (value->len >= 2 && value->p[0] == '"' &&
-      value->p[value->len - 1] == '"') {
-    value->p++;
-    value->len -= 2;
-  }
-  return value->len == 0 || memchr (value->p, '"', value->len) == NULL;
-}
-
 static int
 parse_key (struct parser *p, struct rv_vmdk_span key, struct rv_vmdk_span value)
 {
@@ -232,7 +149,7 @@ parse_key (struct parser *p, struct rv_vmdk_span key, struct rv_vmdk_span value)
     if (p->seen & 1u << i)
       return LINE_ERROR (p, "%s is given a second time", keys[i].name);
     p->seen |= 1u << i;
-    if (!unquote (&value))
+    if (!rv_vmdk_unquote (&value))
       return LINE_ERROR (p, "the quotes of %s do not match", keys[i].name);
     return keys[i].set (p, value);
   }
@@ -288,7 +205,7 @@ parse_line (struct parser *p, struct rv_vmdk_span line)
     return 0;
   if (rv_vmdk_is_extent_line (line))
     return parse_extent (p, line);
-  if (split_key (line, &key, &value))
+  if (rv_vmdk_split_key (line, &key, &value))
     return parse_key (p, key, value);
   return LINE_ERROR (p, "\"%.*s\" is no comment, key=value or extent",
                      (int) (line.len < 40 ? line.len : 40), line.p);
@@ -344,7 +261,7 @@ parse_text (struct parser *p, struct rv_vmdk_span text)
     return -1;
   while (text.len > 0) {
     p->line_no++;
-    if (parse_line (p, take_line (&text)) == -1)
+    if (parse_line (p, rv_vmdk_take_line (&text)) == -1)
       return -1;
   }
   return check_whole (p);
@@ -362,7 +279,7 @@ rv_vmdk_descriptor_parse (struct rv_view text, const char *file,
   if (text.len > RV_MAX_DESCRIPTOR)
     return rv_error_limit (err, "%s: a descriptor of %zu bytes, at most %u",
                            file, text.len, RV_MAX_DESCRIPTOR);
-  if (parse_text (&p, skip_byte_order_mark (text)) == -1) {
+  if (parse_text (&p, rv_vmdk_skip_byte_order_mark (text)) == -1) {
     rv_vmdk_descriptor_release (&d);
     return -1;
   }
@@ -381,43 +298,4 @@ rv_vmdk_descriptor_release (struct rv_vmdk_descriptor *d)
   free (d->encoding);
   free (d->change_track);
   *d = (struct rv_vmdk_descriptor){ 0 };
-}
-
-/*--- Recognising --------------------------------------------------------*/
-
-enum looks { LOOKS_LIKE_IT, LOOKS_WRONG, LOOKS_POSSIBLE };
-
-/* One line before the one that decides may be a comment, a key or an extent. */
-static enum looks
-look_at_line (struct rv_vmdk_span line)
-{
-  struct rv_vmdk_span key, value;
-  uint32_t n;
-
-  if (line.len == 0)
-    return LOOKS_POSSIBLE;
-  if (line.p[0] == '#') {
-    line = trim (line.p + 1, line.len - 1);
-    return rv_vmdk_span_is (line, "Disk DescriptorFile") ? LOOKS_LIKE_IT
-                                                         : LOOKS_POSSIBLE;
-  }
-  if (rv_vmdk_is_extent_line (line))
-    return LOOKS_POSSIBLE;
-  if (!split_key (line, &key, &value) || !unquote (&value))
-    return LOOKS_WRONG;
-  if (rv_vmdk_span_is (key, "createType") ||
-      (rv_vmdk_span_is (key, "CID") && parse_hex (value, &n)))
-    return LOOKS_LIKE_IT;
-  return LOOKS_POSSIBLE;
-}
-
-bool
-rv_vmdk_descriptor_probe (struct rv_view head)
-{
-  struct rv_vmdk_span text = skip_byte_order_mark (head);
-  enum looks looks = LOOKS_POSSIBLE;
-
-  while (text.len > 0 && looks == LOOKS_POSSIBLE)
-    looks = look_at_line (take_line (&text));
-  return looks == LOOKS_LIKE_IT;
 }

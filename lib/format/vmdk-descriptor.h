@@ -11,24 +11,14 @@
 #ifndef RV_VMDK_DESCRIPTOR_H
 #define RV_VMDK_DESCRIPTOR_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include <rawview.h>
 
-#include "util/bytes.h"
+#include "format/vmdk-text.h"
 #include "util/vector.h"
 
 #define RV_VMDK_SECTOR    512u
 #define RV_VMDK_NO_PARENT 0xffffffffu /* parentCID of a disk without parent */
 #define RV_VMDK_NAME_MAX  4095u       /* bytes in a file name */
-
-/* A piece of a line. */
-struct rv_vmdk_span {
-  const char *p;
-  size_t len;
-};
 
 enum rv_vmdk_access {
   RV_VMDK_RW,
@@ -90,8 +80,5 @@ bool rv_vmdk_is_extent_line (struct rv_vmdk_span line);
 int rv_vmdk_extent_line_parse (struct rv_vmdk_span text, const char *file,
                                unsigned line_no, struct rv_vmdk_line *line,
                                rawview_error *err);
-
-/* Is the text equal to word, in any letter case? */
-bool rv_vmdk_span_is (struct rv_vmdk_span text, const char *word);
 
 #endif /* RV_VMDK_DESCRIPTOR_H */

@@ -53,12 +53,6 @@ is_blank (char c)
   return c == ' ' || c == '\t';
 }
 
-bool
-rv_vmdk_span_is (struct rv_vmdk_span text, const char *word)
-{
-  return text.len == strlen (word) && strncasecmp (text.p, word, text.len) == 0;
-}
-
 const char *
 rv_vmdk_type_name (enum rv_vmdk_type type)
 {

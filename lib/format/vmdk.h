@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* VMDK: what vmdk.c and its neighbours share.
  *
- *   vmdk-descriptor.c, vmdk-extent-line.c   text -> facts
+ *   vmdk-text.c, vmdk-probe.c, vmdk-descriptor.c, vmdk-extent-line.c
+ *                                           text -> facts
  *   vmdk-sparse.c, -stream.c, -cowd.c, -sesparse.c   headers -> vmdk-layout.h
  *   vmdk-entry.c, vmdk-ranges.c             what a table entry means
  *   vmdk-grains.c                           where a grain of an extent lives
  *   vmdk-extent.c                           where a byte of an extent lives
+ *   vmdk-open.c                             the container -> extents, refs
  *   vmdk.c                                  the disk: extents one after another
  *   vmdk-facts.c, vmdk-check.c, vmdk-claims.c
  */
@@ -66,6 +68,15 @@ int rv_vmdk_extent_map (const struct rv_vmdk_extent *extent, uint64_t off,
                         rawview_error *err);
 
 void rv_vmdk_extent_release (struct rv_vmdk_extent *extent);
+
+/*--- vmdk-open.c --------------------------------------------------------*/
+
+/* Reads the container and makes the extents and refs; on failure v is to be
+ * closed as it is.
+ */
+int rv_vmdk_open_container (struct rv_vmdk *v,
+                            const struct rv_format_params *params,
+                            rawview_error *err);
 
 /*--- Others -------------------------------------------------------------*/
 
