@@ -9,7 +9,7 @@ blocks, L1 tables, snapshot table, bitmaps, L2 tables, data.
 import struct
 
 from codec import deflate, zstd
-from model import Blob, Guest, RecipeError, garbage, pattern, round_up
+from model import Blob, Guest, RecipeError, garbage, round_up
 from recipe import Builder
 
 COPIED = 1 << 63
@@ -261,8 +261,7 @@ class Qcow2(Builder):
         end = off + length
         if end > round_up(self.view.size, 512):
             raise RecipeError("data past the end")
-        self.put_bytes(off, pattern(st.keys.get("pattern", "text"),
-                                    st.key("seed", 1), off, length))
+        self.put_bytes(off, self.guest_bytes(st, off, length))
         for c in range(off // self.cluster, -(-end // self.cluster)):
             self.write_cluster(c, self.mask(c, off, end))
 
@@ -342,11 +341,9 @@ class Qcow2(Builder):
 
     def do_compressed(self, st):
         """compressed OFF LEN [seed=] [pattern=] [method=] [window=] …"""
-        kind = st.keys.get("pattern", "text")
         for c in self.clusters(st):
             off = c * self.cluster
-            self.put_bytes(off, pattern(kind, st.key("seed", 1), off,
-                                        self.cluster))
+            self.put_bytes(off, self.guest_bytes(st, off, self.cluster))
             full = (1 << self.subclusters()) - 1
             self.put_data(c, full)
             stream = self.compress(st, self.content(c))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Raw files: the guest's bytes as they are."""
 
-from model import Blob, Guest, RecipeError, pattern
+from model import Blob, Guest, RecipeError
 from recipe import Builder
 
 
@@ -19,8 +19,7 @@ class Raw(Builder):
         off, length = st.num(0), st.num(1)
         if off + length > self.blob.size:
             raise RecipeError("data past the end")
-        self.blob.write(off, pattern(st.keys.get("pattern", "text"),
-                                     st.key("seed", 1), off, length))
+        self.blob.write(off, self.guest_bytes(st, off, length))
 
     def do_copy(self, st):
         """Take the bytes of an earlier file."""

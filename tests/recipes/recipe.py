@@ -8,7 +8,8 @@ import os
 import re
 import shlex
 
-from model import Blob, Ranges, RecipeError, encode, make_parents
+from model import Blob, Ranges, RecipeError, encode, make_parents, \
+    pattern
 
 SUFFIX = {"": 1, "s": 512, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30,
           "t": 1 << 40, "p": 1 << 50, "e": 1 << 60}
@@ -153,6 +154,13 @@ class Builder:
     def do_literal(self, st):
         raise RecipeError("no literal text here")
 
+    def guest_bytes(self, st, off, length):
+        """What a data statement puts there: a pattern or a whole file."""
+        if "from" in st.keys:
+            return self.world.get(st.keys["from"]).blob.read(0, length)
+        return pattern(st.keys.get("pattern", "text"), st.key("seed", 1),
+                       off, length)
+
     # Changes made to the finished file, in the order written.
     def poke(self, st):
         self.pokes.append(st)
@@ -217,6 +225,7 @@ class World:
         self.kinds = kinds
         self.files = {}
         self.current = None
+        self.last = None
         self.opened = None
         self.inner = set()
         self.special = []
@@ -256,8 +265,11 @@ class World:
             builder = self.kinds[kind](self, name)
             self.add(name, builder)
             self.current = builder
+            self.last = name
         elif word in ("symlink", "fifo", "dir"):
             self.special.append((word, *st.words))
+        elif word == "hide":
+            self.inner.add(st.words[0])
         elif word == "open":
             self.opened = st.words[0]
         elif word == "option":
@@ -306,10 +318,7 @@ class World:
         self.end_file()
 
     def target(self):
-        if self.opened:
-            return self.opened
-        outer = [n for n in self.files if n not in self.inner]
-        return outer[-1]
+        return self.opened or self.last
 
     def write(self, outdir):
         os.makedirs(outdir, exist_ok=True)

@@ -7,7 +7,7 @@ All share the statements; each lays out its own file.
 import struct
 
 from codec import deflate
-from model import Blob, RecipeError, SECTOR, garbage, pattern, round_up
+from model import Blob, RecipeError, SECTOR, garbage, round_up
 from vmdk import DescribedBuilder
 
 FLAG_NEWLINES = 1
@@ -65,8 +65,7 @@ class GrainFile(DescribedBuilder):
         off, length = st.num(0), st.num(1)
         if off + length > self.size:
             raise RecipeError("data past the end")
-        self.view.bytes.write(off, pattern(st.keys.get("pattern", "text"),
-                                           st.key("seed", 1), off, length))
+        self.view.bytes.write(off, self.guest_bytes(st, off, length))
         for g in range(off // self.grain, -(-(off + length) // self.grain)):
             data = self.view.read(g * self.grain, self.grain)
             self.view.mark_data(g * self.grain, self.grain)
