@@ -1,79 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Names and inodes.
- *
- * An inode stands for one disk, and the kernel caches pages by inode.  So:
- *
- * 1. A name keeps its inode number as long as the mount lives, and nodes are
- *    never freed before.  That makes the kernel's FORGET superfluous.
- * 2. While a node is open its image does not change: the library holds the
- *    image's lock, and getattr answers from what was found at open.
- * 3. If meanwhile another file takes the name, the node loses the name and a
- *    new one gets it.  Never do two images share one inode's page cache.
- *
- * Two locks, taken in this order:
- *   scan  while the set is listed, which may take long; nothing else needs it
- *   lock  all fields of the tree and its nodes; held for short times only
- * Name, export and number of a node never change and are read without a lock.
+/* Nodes, their attributes, opening and closing; tree-internal.h has the rules.
  */
 
 #include <config.h>
 
 #include <errno.h>
-#include <pthread.h>
 #include <search.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "log.h"
-#include "tree.h"
+#include "tree-internal.h"
 
-#define ROOT_INO 1 /* FUSE_ROOT_ID */
-
-/* A listing of a folder is believed for so long. */
-#define FOLDER_SECONDS 1.0
-#define FIXED_SECONDS  86400.0
+/* Names and attributes of a tree that does not change. */
+#define FIXED_SECONDS 86400.0
 
 #define BLOCK_SIZE 512 /* of st_blocks, whatever st_blksize is */
-
-struct node {
-  uint64_t ino;
-  char *export; /* name in the set */
-  char *name;   /* as shown */
-
-  uint64_t size;
-  struct timespec mtime;
-  bool measured;
-  uint64_t blocks; /* valid if measured */
-
-  bool listed;   /* in the listing of the moment */
-  bool detached; /* lost its name, see 3. above */
-  unsigned opens;
-  rawview_image *image; /* not NULL if opens > 0 */
-};
-
-struct tree {
-  enum tree_shape shape;
-  rawview_exports *exports;
-  uid_t uid;
-  gid_t gid;
-
-  pthread_mutex_t scan;
-  pthread_mutex_t lock;
-
-  size_t count; /* of all nodes there have ever been */
-  size_t space;
-  struct node **node;
-  void *by_name; /* tsearch(3) tree of the nodes not detached */
-
-  struct tree_listing *listing; /* the last one */
-  struct timespec listed_at;    /* CLOCK_MONOTONIC */
-  struct timespec root_mtime;
-};
 
 /*--- Nodes --------------------------------------------------------------*/
 
@@ -84,8 +30,8 @@ compare_names (const void *a, const void *b)
                  ((const struct node *) b)->name);
 }
 
-static struct node *
-find_by_name (struct tree *tree, const char *name)
+struct node *
+node_find_by_name (struct tree *tree, const char *name)
 {
   struct node key = { .name = (char *) name };
   struct node **found = tfind (&key, &tree->by_name, compare_names);
@@ -93,8 +39,8 @@ find_by_name (struct tree *tree, const char *name)
   return found ? *found : NULL;
 }
 
-static struct node *
-find_by_ino (struct tree *tree, uint64_t ino)
+struct node *
+node_find_by_ino (struct tree *tree, uint64_t ino)
 {
   uint64_t first = tree->shape == TREE_FILE ? ROOT_INO : ROOT_INO + 1;
 
@@ -112,22 +58,16 @@ free_node (struct node *node)
   free (node);
 }
 
-/* A disk of an archive may have a path for a name. */
-static char *
-shown_name (const char *export)
+char *
+node_shown_name (const char *export)
 {
   char *name;
 
-  if (asprintf (&name, "%s.raw", export) == -1)
-    return NULL;
-  for (char *p = name; *p != '\0'; p++)
-    if (*p == '/')
-      *p = '_';
-  return name;
+  return asprintf (&name, "%s.raw", export) == -1 ? NULL : name;
 }
 
-static struct node *
-add_node (struct tree *tree, const char *export)
+struct node *
+node_add (struct tree *tree, const char *export)
 {
   struct node *node;
 
@@ -147,7 +87,7 @@ add_node (struct tree *tree, const char *export)
   node->ino =
       tree->count + (tree->shape == TREE_FILE ? ROOT_INO : ROOT_INO + 1);
   node->export = strdup (export);
-  node->name = shown_name (export);
+  node->name = node_shown_name (export);
   if (node->export == NULL || node->name == NULL ||
       tsearch (node, &tree->by_name, compare_names) == NULL) {
     free_node (node);
@@ -157,191 +97,11 @@ add_node (struct tree *tree, const char *export)
   return node;
 }
 
-/*--- Listing ------------------------------------------------------------*/
-
-/* What the set said, before it becomes the tree's. */
-struct found {
-  size_t count;
-  size_t space;
-  struct found_disk {
-    char *export;
-    uint64_t size;
-    struct timespec mtime;
-  } * disk;
-};
-
-static void
-free_found (struct found *found)
+void
+node_detach (struct tree *tree, struct node *node)
 {
-  for (size_t i = 0; i < found->count; i++)
-    free (found->disk[i].export);
-  free (found->disk);
-}
-
-static int
-collect (void *opaque, const rawview_export *e)
-{
-  struct found *found = opaque;
-  struct found_disk *disk;
-
-  if (found->count == found->space) {
-    size_t space = found->space > 0 ? 2 * found->space : 16;
-
-    disk = reallocarray (found->disk, space, sizeof *disk);
-    if (disk == NULL)
-      return ENOMEM;
-    found->disk = disk;
-    found->space = space;
-  }
-  disk = &found->disk[found->count];
-  disk->export = strdup (e->name);
-  if (disk->export == NULL)
-    return ENOMEM;
-  disk->size = e->size;
-  disk->mtime.tv_sec = e->mtime_sec;
-  disk->mtime.tv_nsec = e->mtime_nsec;
-  found->count++;
-  return 0;
-}
-
-static bool
-has_changed (const struct node *node, const struct found_disk *disk)
-{
-  return node->size != disk->size || node->mtime.tv_sec != disk->mtime.tv_sec ||
-         node->mtime.tv_nsec != disk->mtime.tv_nsec;
-}
-
-/* The node for a disk that was found; NULL when out of memory. */
-static struct node *
-update_node (struct tree *tree, struct node *node,
-             const struct found_disk *disk)
-{
-  if (node != NULL && node->opens > 0 && has_changed (node, disk)) {
-    tdelete (node, &tree->by_name, compare_names);
-    node->detached = true;
-    node = NULL;
-  }
-  if (node == NULL) {
-    node = add_node (tree, disk->export);
-    if (node == NULL)
-      return NULL;
-  }
-  if (has_changed (node, disk))
-    node->measured = false;
-  node->size = disk->size;
-  node->mtime = disk->mtime;
-  return node;
-}
-
-static bool
-same_listing (const struct tree_listing *a, const struct tree_listing *b)
-{
-  return a != NULL && a->count == b->count &&
-         memcmp (a->ino, b->ino, a->count * sizeof a->ino[0]) == 0;
-}
-
-/* Makes what was found the tree's listing. */
-static int
-merge (struct tree *tree, const struct found *found)
-{
-  struct tree_listing *listing =
-      malloc (sizeof *listing + found->count * sizeof listing->ino[0]);
-
-  if (listing == NULL)
-    return ENOMEM;
-  listing->count = 0;
-
-  for (size_t i = 0; i < tree->count; i++)
-    tree->node[i]->listed = false;
-
-  for (size_t i = 0; i < found->count; i++) {
-    char *name = shown_name (found->disk[i].export);
-    struct node *node = name ? find_by_name (tree, name) : NULL;
-
-    free (name);
-    if (node != NULL && node->listed)
-      continue; /* "a/b" and "a_b": the first one has it */
-    node = update_node (tree, node, &found->disk[i]);
-    if (node == NULL) {
-      free (listing);
-      return ENOMEM;
-    }
-    node->listed = true;
-    listing->ino[listing->count++] = node->ino;
-  }
-
-  if (!same_listing (tree->listing, listing))
-    clock_gettime (CLOCK_REALTIME, &tree->root_mtime);
-  free (tree->listing);
-  tree->listing = listing;
-  clock_gettime (CLOCK_MONOTONIC, &tree->listed_at);
-  return 0;
-}
-
-static int
-scan (struct tree *tree, rawview_error *err)
-{
-  struct found found = { 0 };
-  rawview_error list_err = { 0 };
-  int r;
-
-  pthread_mutex_lock (&tree->scan);
-  r = rawview_exports_list (tree->exports, collect, &found, &list_err);
-  pthread_mutex_lock (&tree->lock);
-  if (r == 0)
-    r = merge (tree, &found);
-  else
-    *err = list_err;
-  pthread_mutex_unlock (&tree->lock);
-  pthread_mutex_unlock (&tree->scan);
-  free_found (&found);
-  return r <= 0 ? r : error_nomem (err);
-}
-
-static bool
-is_fresh (struct tree *tree)
-{
-  struct timespec now;
-  double age;
-
-  if (tree->shape != TREE_FOLDER)
-    return true;
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  pthread_mutex_lock (&tree->lock);
-  age = (double) (now.tv_sec - tree->listed_at.tv_sec) +
-        (double) (now.tv_nsec - tree->listed_at.tv_nsec) / 1e9;
-  pthread_mutex_unlock (&tree->lock);
-  return age < FOLDER_SECONDS;
-}
-
-/* Lists a folder again; nothing to do for the other shapes. */
-static int
-rescan (struct tree *tree)
-{
-  rawview_error err;
-
-  if (tree->shape != TREE_FOLDER || scan (tree, &err) == 0)
-    return 0;
-  log_read_error (err.msg);
-  return err.errnum;
-}
-
-int
-tree_list (struct tree *tree, struct tree_listing **listing)
-{
-  int r = rescan (tree);
-  size_t bytes;
-
-  if (r != 0)
-    return r;
-
-  pthread_mutex_lock (&tree->lock);
-  bytes = sizeof **listing + tree->listing->count * sizeof (*listing)->ino[0];
-  *listing = malloc (bytes);
-  if (*listing != NULL)
-    memcpy (*listing, tree->listing, bytes);
-  pthread_mutex_unlock (&tree->lock);
-  return *listing != NULL ? 0 : ENOMEM;
+  tdelete (node, &tree->by_name, compare_names);
+  node->detached = true;
 }
 
 /*--- Attributes ---------------------------------------------------------*/
@@ -454,7 +214,7 @@ tree_stat (struct tree *tree, uint64_t ino, struct stat *st)
   }
 
   pthread_mutex_lock (&tree->lock);
-  node = find_by_ino (tree, ino);
+  node = node_find_by_ino (tree, ino);
   present = node != NULL && (node->listed || node->opens > 0);
   pthread_mutex_unlock (&tree->lock);
   return present ? stat_node (tree, node, st) : ESTALE;
@@ -467,7 +227,7 @@ find_listed (struct tree *tree, const char *name)
   struct node *node;
 
   pthread_mutex_lock (&tree->lock);
-  node = find_by_name (tree, name);
+  node = node_find_by_name (tree, name);
   if (node != NULL && !node->listed)
     node = NULL;
   pthread_mutex_unlock (&tree->lock);
@@ -483,10 +243,10 @@ tree_lookup (struct tree *tree, uint64_t parent, const char *name,
   if (parent != ROOT_INO || tree->shape == TREE_FILE)
     return ENOTDIR;
 
-  if (is_fresh (tree))
+  if (tree_is_fresh (tree))
     node = find_listed (tree, name);
   if (node == NULL) {
-    int r = rescan (tree);
+    int r = tree_rescan (tree);
 
     if (r != 0)
       return r;
@@ -501,7 +261,7 @@ tree_name (struct tree *tree, uint64_t ino)
   struct node *node;
 
   pthread_mutex_lock (&tree->lock);
-  node = find_by_ino (tree, ino);
+  node = node_find_by_ino (tree, ino);
   pthread_mutex_unlock (&tree->lock);
   return node->name;
 }
@@ -596,7 +356,7 @@ tree_open (struct tree *tree, uint64_t ino, rawview_image **image, bool *same)
     return EISDIR;
 
   pthread_mutex_lock (&tree->lock);
-  node = find_by_ino (tree, ino);
+  node = node_find_by_ino (tree, ino);
   *same = node != NULL && share_open (node, image);
   detached = node == NULL || node->detached;
   pthread_mutex_unlock (&tree->lock);
@@ -630,7 +390,7 @@ tree_close (struct tree *tree, uint64_t ino)
   struct node *node;
 
   pthread_mutex_lock (&tree->lock);
-  node = find_by_ino (tree, ino);
+  node = node_find_by_ino (tree, ino);
   if (--node->opens == 0) {
     last = node->image;
     node->image = NULL;
@@ -685,7 +445,7 @@ tree_new (enum tree_shape shape, rawview_exports *exports,
   pthread_mutex_init (&tree->scan, NULL);
   pthread_mutex_init (&tree->lock, NULL);
 
-  if (scan (tree, err) == -1 ||
+  if (tree_scan (tree, err) == -1 ||
       (shape == TREE_FILE && check_single (tree, err) == -1) ||
       (shape != TREE_FOLDER && hold_disks (tree, err) == -1)) {
     tree_free (tree);
