@@ -32,11 +32,16 @@ rawview_error_kind_name (rawview_error_kind kind)
   return kinds[kind].name;
 }
 
+/* The message is made beside err, since its arguments may quote the old one:
+ * rv_error_set (err, err->kind, err->errnum, "%s: %s", name, err->msg).
+ */
 static void
-finish (rawview_error *err, rawview_error_kind kind, int errnum)
+finish (rawview_error *err, rawview_error_kind kind, int errnum,
+        const char *msg)
 {
   err->kind = kind;
   err->errnum = errnum ? errnum : kinds[kind].errnum;
+  memcpy (err->msg, msg, strlen (msg) + 1);
   rv_text_make_printable (err->msg);
 }
 
@@ -44,32 +49,31 @@ void
 rv_error_fill (rawview_error *err, rawview_error_kind kind, int errnum,
                const char *fmt, ...)
 {
+  char msg[sizeof err->msg];
   va_list args;
 
   if (err == NULL)
     return;
   va_start (args, fmt);
-  vsnprintf (err->msg, sizeof err->msg, fmt, args);
+  vsnprintf (msg, sizeof msg, fmt, args);
   va_end (args);
-  finish (err, kind, errnum);
+  finish (err, kind, errnum, msg);
 }
 
 void
 rv_error_fill_errno (rawview_error *err, int errnum, const char *fmt, ...)
 {
+  bool nomem = errnum == ENOMEM || errnum == EMFILE || errnum == ENFILE;
+  char msg[sizeof err->msg];
   va_list args;
   size_t n;
 
   if (err == NULL)
     return;
   va_start (args, fmt);
-  vsnprintf (err->msg, sizeof err->msg, fmt, args);
+  vsnprintf (msg, sizeof msg, fmt, args);
   va_end (args);
-  n = strlen (err->msg);
-  snprintf (err->msg + n, sizeof err->msg - n, ": %s", strerror (errnum));
-  finish (err,
-          errnum == ENOMEM || errnum == EMFILE || errnum == ENFILE
-              ? RAWVIEW_ERROR_NOMEM
-              : RAWVIEW_ERROR_IO,
-          errnum);
+  n = strlen (msg);
+  snprintf (msg + n, sizeof msg - n, ": %s", strerror (errnum));
+  finish (err, nomem ? RAWVIEW_ERROR_NOMEM : RAWVIEW_ERROR_IO, errnum, msg);
 }

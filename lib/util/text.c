@@ -10,6 +10,27 @@
 
 #include "util/text.h"
 
+/* Valid characters that would confuse whoever reads a line: C1 controls, marks
+ * that reverse the direction of text, invisible and unassignable ones.
+ */
+static const struct {
+  uint32_t first, last;
+} unprintable[] = {
+  { 0x80, 0x9f },       { 0x61c, 0x61c },   { 0x200b, 0x200f },
+  { 0x2028, 0x202e },   { 0x2060, 0x206f }, { 0xd800, 0xdfff },
+  { 0xfeff, 0xfeff },   { 0xfff9, 0xfffb }, { 0xfffe, 0xffff },
+  { 0xe0000, 0xe007f },
+};
+
+static bool
+is_printable (uint32_t c)
+{
+  for (size_t i = 0; i < sizeof unprintable / sizeof unprintable[0]; i++)
+    if (c >= unprintable[i].first && c <= unprintable[i].last)
+      return false;
+  return true;
+}
+
 /* Length of the printable UTF-8 character at s, 0 if it is not one. */
 static size_t
 printable_char (const unsigned char *s)
@@ -34,12 +55,7 @@ printable_char (const unsigned char *s)
   }
   if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10ffff)))
     return 0;
-  if (c < 0xa0 || (c >= 0xd800 && c <= 0xdfff))
-    return 0;
-  if ((c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-      (c >= 0x2066 && c <= 0x2069) || c == 0xfeff)
-    return 0;
-  return n;
+  return is_printable (c) ? n : 0;
 }
 
 void
@@ -95,11 +111,10 @@ rv_text_parse_size (const char *s, uint64_t *size)
   if (shift > 0 && whole > UINT64_MAX >> shift)
     return false;
   *size = whole << shift;
-  return !__builtin_add_overflow (
-      *size,
-      (uint64_t) ((unsigned __int128) fraction * ((uint64_t) 1 << shift) /
-                  scale),
-      size);
+  return !__builtin_add_overflow (*size,
+                                  (uint64_t) ((unsigned __int128) fraction *
+                                              ((uint64_t) 1 << shift) / scale),
+                                  size);
 }
 
 bool
@@ -121,25 +136,19 @@ rv_text_parse_bool (const char *s, bool *value)
 bool
 rv_text_has_scheme (const char *s)
 {
-  size_t n = 0;
+  static const char scheme[] = "abcdefghijklmnopqrstuvwxyz"
+                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "0123456789+.-";
 
-  if (!isalpha ((unsigned char) s[0]))
-    return false;
-  while (isalnum ((unsigned char) s[n]) || strchr ("+.-", s[n]) != NULL) {
-    if (s[n] == '\0')
-      return false;
-    n++;
-  }
-  return s[n] == ':';
+  return isalpha ((unsigned char) s[0]) && s[strspn (s, scheme)] == ':';
 }
 
 bool
 rv_text_is_nbd_uri (const char *s)
 {
   static const char *const schemes[] = {
-    "nbd://",       "nbds://",       "nbd+unix://",
-    "nbds+unix://", "nbd+vsock://",  "nbds+vsock://",
-    "nbd+ssh://",   "nbds+ssh://",
+    "nbd://",       "nbds://",      "nbd+unix://",
+    "nbds+unix://", "nbd+vsock://", "nbds+vsock://",
   };
 
   for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
