@@ -100,10 +100,11 @@ rv_text_parse_size (const char *s, uint64_t *size)
   if (*p == '.') {
     if (!isdigit ((unsigned char) *++p))
       return false;
-    for (; isdigit ((unsigned char) *p) && scale < 1000000000; p++) {
-      fraction = fraction * 10 + (*p - '0');
-      scale *= 10;
-    }
+    for (; isdigit ((unsigned char) *p); p++)
+      if (scale < 1000000000) { /* further digits would not matter */
+        fraction = fraction * 10 + (*p - '0');
+        scale *= 10;
+      }
   }
   shift = suffix_shift (*p);
   if (shift < 0 || (*p && p[1] != '\0') || (shift == 0 && fraction != 0))
