@@ -145,11 +145,10 @@ class Qcow2(Builder):
     def do_backing(self, st):
         """backing FILE [name=TEXT] [format=FMT|none]"""
         name = st.args[0]
-        if name in self.world.files:
-            self.backing = self.world.get(name)
-            fmt = self.backing.format
-        else:
-            fmt = "raw"
+        base = self.world.files.get(name)
+        fmt = base.format if base else "raw"
+        if base and base.view:
+            self.backing = base
         self.backing_name = st.keys.get("name", name).encode()
         fmt = st.keys.get("format", fmt)
         if fmt != "none":

@@ -119,7 +119,7 @@ def expand(lines):
         for i in range(first, last + 1):
             def value(m, i=i):
                 return format(i + int(m[1] or 0), m[2] or "")
-            use = re.compile(r"\{%s([+-][0-9]+)?(?::([0-9]+d?))?\}" % var)
+            use = re.compile(r"\{%s([+-][0-9]+)?(?::([0-9]+))?\}" % var)
             out += [(n, use.sub(value, text)) for n, text in body]
     return out
 
