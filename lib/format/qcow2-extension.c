@@ -41,8 +41,7 @@ take (uint32_t type, struct rv_view data, const char *name,
     ext->feature_names = data;
     return 0;
   case EXT_BITMAPS:
-    /* Nothing in it matters to a reader. */
-    ext->has_bitmaps = true;
+    ext->bitmaps = data;
     return 0;
   case EXT_LUKS_HEADER:
     return rv_error_format (err,

@@ -14,7 +14,7 @@ struct rv_qcow2_extensions {
   char backing_format[QCOW2_MAX_BACKING_FORMAT + 1]; /* "" if not recorded */
   struct rv_view feature_names; /* into the parsed view; 48 bytes each */
   struct rv_view data_file;     /* name without NUL; p NULL if none */
-  bool has_bitmaps;
+  struct rv_view bitmaps;       /* p NULL if none */
 };
 
 /* cluster: the first cluster of the file, or as much of it as there is. */

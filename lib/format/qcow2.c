@@ -247,6 +247,18 @@ refer_to_data_file (struct rv_qcow2 *q, const struct rv_qcow2_extensions *ext,
   return 0;
 }
 
+static void
+remember_bitmaps (struct rv_qcow2 *q, struct rv_view v)
+{
+  if (v.len < 24)
+    return;
+  q->bitmaps = (struct rv_qcow2_bitmaps){ .present = true,
+                                          .count = rv_be32 (v.p),
+                                          .directory_len = rv_be64 (v.p + 8),
+                                          .directory_off =
+                                              rv_be64 (v.p + 16) };
+}
+
 /*--- Facts --------------------------------------------------------------*/
 
 static int
@@ -307,6 +319,7 @@ open_with_cluster (struct rv_qcow2 *q, struct rv_view cluster,
       refer_to_backing (q, cluster, &ext, err) == -1 ||
       refer_to_data_file (q, &ext, params->has_data_file, err) == -1)
     return -1;
+  remember_bitmaps (q, ext.bitmaps);
   if (add_facts (q, &ext) == -1)
     return rv_error_nomem (err);
   return open_tables (q, params, err);
@@ -408,6 +421,6 @@ const struct rv_format_ops rv_format_qcow2 = {
   .attach = attach,
   .map = rv_qcow2_map,
   .snapshots = snapshots,
-  //CHECK
+  .check = rv_qcow2_check,
   .close = qcow2_close,
 };

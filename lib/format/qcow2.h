@@ -8,10 +8,19 @@
 #include "format/qcow2-header.h"
 #include "format/qcow2-metadata.h"
 
+/* The bitmaps extension: of no use to a reader, whatever it says. */
+struct rv_qcow2_bitmaps {
+  bool present;
+  uint32_t count;
+  uint64_t directory_len; /* bytes */
+  uint64_t directory_off;
+};
+
 struct rv_qcow2 {
   struct rv_format base;
   struct rv_qcow2_header header;
   struct rv_qcow2_metadata metadata;
+  struct rv_qcow2_bitmaps bitmaps;
   struct rv_io *data_io; /* external data file; without one the container */
   uint8_t *l1;           /* as it lies in the file: the active disk's or, for a
                             snapshot view, the snapshot's */
