@@ -13,6 +13,7 @@
 
 /* What the set said, before it becomes the tree's. */
 struct found {
+  bool out_of_memory; /* a walk that is ended early is no error to the set */
   size_t count;
   size_t space;
   struct found_disk {
@@ -41,14 +42,14 @@ collect (void *opaque, const rawview_export *e)
 
     disk = reallocarray (found->disk, space, sizeof *disk);
     if (disk == NULL)
-      return ENOMEM;
+      return found->out_of_memory = true;
     found->disk = disk;
     found->space = space;
   }
   disk = &found->disk[found->count];
   disk->export = strdup (e->name);
   if (disk->export == NULL)
-    return ENOMEM;
+    return found->out_of_memory = true;
   disk->size = e->size;
   disk->mtime.tv_sec = e->mtime_sec;
   disk->mtime.tv_nsec = e->mtime_nsec;
@@ -91,15 +92,15 @@ same_listing (const struct tree_listing *a, const struct tree_listing *b)
          memcmp (a->ino, b->ino, a->count * sizeof a->ino[0]) == 0;
 }
 
-/* Makes what was found the tree's listing. */
-static int
+/* Makes what was found the tree's listing; false when out of memory. */
+static bool
 merge (struct tree *tree, const struct found *found)
 {
   struct tree_listing *listing =
       malloc (sizeof *listing + found->count * sizeof listing->ino[0]);
 
   if (listing == NULL)
-    return ENOMEM;
+    return false;
   listing->count = 0;
 
   for (size_t i = 0; i < tree->count; i++)
@@ -115,7 +116,7 @@ merge (struct tree *tree, const struct found *found)
     node = update_node (tree, node, &found->disk[i]);
     if (node == NULL) {
       free (listing);
-      return ENOMEM;
+      return false;
     }
     node->listed = true;
     listing->ino[listing->count++] = node->ino;
@@ -126,27 +127,26 @@ merge (struct tree *tree, const struct found *found)
   free (tree->listing);
   tree->listing = listing;
   clock_gettime (CLOCK_MONOTONIC, &tree->listed_at);
-  return 0;
+  return true;
 }
 
 int
 tree_scan (struct tree *tree, rawview_error *err)
 {
   struct found found = { 0 };
-  rawview_error list_err = { 0 };
   int r;
 
   pthread_mutex_lock (&tree->scan);
-  r = rawview_exports_list (tree->exports, collect, &found, &list_err);
-  pthread_mutex_lock (&tree->lock);
-  if (r == 0)
-    r = merge (tree, &found);
-  else
-    *err = list_err;
-  pthread_mutex_unlock (&tree->lock);
+  r = rawview_exports_list (tree->exports, collect, &found, err);
+  if (r == 0) {
+    pthread_mutex_lock (&tree->lock);
+    if (found.out_of_memory || !merge (tree, &found))
+      r = error_nomem (err);
+    pthread_mutex_unlock (&tree->lock);
+  }
   pthread_mutex_unlock (&tree->scan);
   free_found (&found);
-  return r <= 0 ? r : error_nomem (err);
+  return r;
 }
 
 bool

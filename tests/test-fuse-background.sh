@@ -21,6 +21,6 @@ for _ in 1 2 3 4 5; do
     [ "$(readlink "/proc/$pid/fd/$fd")" = /dev/null ] || fail "descriptor $fd"
   done
   fusermount3 -u view
-  wait_until 30 process_is_gone "$pid" || fail 'it does not end'
+  wait_until 30 has_ended "$pid" || fail 'it does not end'
   [ ! -e pid ] || fail 'the pid file is still there'
 done

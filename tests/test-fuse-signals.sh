@@ -13,7 +13,7 @@ for signal in TERM INT HUP; do
   mount_view "$tmp/disk.qcow2" "$tmp/view"
   same "$tmp/disk.raw" "$tmp/view"
   kill -$signal "$view_pid"
-  wait_until 30 process_is_gone "$view_pid" || fail "SIG$signal does not end it"
+  wait_until 30 has_ended "$view_pid" || fail "SIG$signal does not end it"
   ! is_mounted "$tmp/view" || fail "SIG$signal leaves the mount"
   [ ! -e "$tmp/view.pid" ] || fail "SIG$signal leaves the pid file"
 done

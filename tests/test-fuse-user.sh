@@ -26,11 +26,11 @@ as_user cmp "$tmp/view/disk.qcow2.raw" "$tmp/disk.raw"
 [ "$(as_user stat -c %u "$tmp/view/disk.qcow2.raw")" = 65534 ] || fail owner
 ! ls "$tmp/view" 2>/dev/null || fail 'another user may read it'
 as_user fusermount3 -u "$tmp/view"
-wait_until 30 process_is_gone "$pid" || fail 'it does not end'
+wait_until 30 has_ended "$pid" || fail 'it does not end'
 
 as_user rawviewfs --pid-file "$tmp/run/pid" "$tmp/disk.qcow2" "$tmp/view"
 pid=$(cat "$tmp/run/pid")
 cleanup_fn end_view "$tmp/view" "$pid"
 kill "$pid"
-wait_until 30 process_is_gone "$pid" || fail 'SIGTERM does not end it'
+wait_until 30 has_ended "$pid" || fail 'SIGTERM does not end it'
 ! is_mounted "$tmp/view" || fail 'SIGTERM leaves the mount'
