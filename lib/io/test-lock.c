@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Locks belong to an open file description, so that one process can be two
+ * users of a file.  The bytes below are what QEMU locks.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "io/io.h"
+#include "io/lock.h"
+#include "util/test.h"
+
+static char path[] = "/tmp/rawview-test-lock-XXXXXX";
+
+/* Another user of the file, holding read locks on these bytes until closed. */
+static int
+other_user (const off_t *bytes, size_t n)
+{
+  int fd = open (path, O_RDWR | O_CLOEXEC);
+
+  for (size_t i = 0; i < n; i++) {
+    struct flock fl = {
+      .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = bytes[i], .l_len = 1
+    };
+
+    CHECK (fcntl (fd, F_OFD_SETLK, &fl) == 0);
+  }
+  return fd;
+}
+
+#define OTHER_USER(...)                                                        \
+  other_user ((const off_t[]){ __VA_ARGS__ },                                  \
+              sizeof (const off_t[]){ __VA_ARGS__ } / sizeof (off_t))
+
+static int
+take_as_reader (int fd, rawview_error *err)
+{
+  bool unsupported;
+  int r = rv_lock_take (fd, "disk", RV_LOCK_READER, &unsupported, err);
+
+  CHECK (!unsupported);
+  return r;
+}
+
+/* Is byte locked by anybody but the user of fd? */
+static bool
+is_locked (int fd, off_t byte)
+{
+  struct flock fl = {
+    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1
+  };
+
+  CHECK (fcntl (fd, F_OFD_GETLK, &fl) == 0);
+  return fl.l_type != F_UNLCK;
+}
+
+static void
+a_reader_holds_what_qemu_looks_for (void)
+{
+  CLEANUP_CLOSE int fd = open (path, O_RDONLY | O_CLOEXEC);
+  CLEANUP_CLOSE int other = open (path, O_RDWR | O_CLOEXEC);
+  rawview_error err;
+
+  REQUIRE_OK (take_as_reader (fd, &err), err);
+  for (off_t byte = 0; byte < 300; byte++)
+    CHECK (is_locked (other, byte) ==
+           (byte == 100 || byte == 201 || byte == 203));
+}
+
+static void
+readers_bear_each_other (void)
+{
+  CLEANUP_CLOSE int a = open (path, O_RDONLY | O_CLOEXEC);
+  CLEANUP_CLOSE int b = open (path, O_RDONLY | O_CLOEXEC);
+  CLEANUP_CLOSE int qemu = OTHER_USER (100, 201, 203);
+  rawview_error err;
+
+  CHECK (qemu >= 0);
+  CHECK_OK (take_as_reader (a, &err), err);
+  CHECK_OK (take_as_reader (b, &err), err);
+  CHECK_OK (take_as_reader (a, &err), err);
+}
+
+static void
+a_reader_is_refused_while (off_t byte, const char *pattern)
+{
+  CLEANUP_CLOSE int fd = open (path, O_RDONLY | O_CLOEXEC);
+  CLEANUP_CLOSE int other = OTHER_USER (byte);
+  rawview_error err = { 0 };
+
+  CHECK_EQ_INT (take_as_reader (fd, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, pattern);
+  CHECK_EQ_INT (err.errnum, EBUSY);
+  for (off_t b = 100; b < 300; b++)
+    CHECK (!is_locked (other, b));
+}
+
+static void
+a_reader_is_refused_beside_a_writer (void)
+{
+  a_reader_is_refused_while (101, "disk is in use: *open for writing; stop it, "
+                                  "or use locking=off*");
+  a_reader_is_refused_while (103, "disk is in use: *open for resizing;*");
+  a_reader_is_refused_while (200, "disk is in use: *shares it with nobody*");
+}
+
+static void
+what_others_do_without_changing_anything_is_borne (void)
+{
+  CLEANUP_CLOSE int fd = open (path, O_RDONLY | O_CLOEXEC);
+  CLEANUP_CLOSE int other = OTHER_USER (100, 102, 201, 202, 203);
+  rawview_error err;
+
+  CHECK (other >= 0);
+  CHECK_OK (take_as_reader (fd, &err), err);
+}
+
+static void
+locks_go_with_the_descriptor (void)
+{
+  const struct rv_io_file_options opts = { .lock = true };
+  CLEANUP_CLOSE int other = open (path, O_RDWR | O_CLOEXEC);
+  struct rv_io *io;
+  rawview_error err;
+
+  REQUIRE_OK (rv_io_file_openat (AT_FDCWD, path, false, path, &opts, &io, &err),
+              err);
+  CHECK (is_locked (other, 100));
+  rv_io_unref (io);
+  CHECK (!is_locked (other, 100));
+}
+
+static void
+a_file_in_use_is_opened_only_without_locking (void)
+{
+  struct rv_io_file_options opts = { .lock = true };
+  CLEANUP_CLOSE int other = OTHER_USER (100, 101, 201);
+  struct rv_io *io;
+  rawview_error err;
+
+  CHECK (other >= 0);
+  CHECK_EQ_INT (
+      rv_io_file_openat (AT_FDCWD, path, false, "disk", &opts, &io, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, "disk is in use: *");
+  opts.lock = false;
+  REQUIRE_OK (
+      rv_io_file_openat (AT_FDCWD, path, false, "disk", &opts, &io, &err), err);
+  rv_io_unref (io);
+}
+
+static void
+a_later_writer_would_exclude_readers (void)
+{
+  const struct rv_lock_perms writer = {
+    .used = RV_LOCK_CONSISTENT_READ | RV_LOCK_WRITE | RV_LOCK_RESIZE,
+    .unshared = RV_LOCK_WRITE | RV_LOCK_RESIZE,
+  };
+  CLEANUP_CLOSE int a = open (path, O_RDWR | O_CLOEXEC);
+  CLEANUP_CLOSE int b = open (path, O_RDWR | O_CLOEXEC);
+  rawview_error err;
+  bool unsupported;
+
+  REQUIRE_OK (rv_lock_take (a, "disk", writer, &unsupported, &err), err);
+  CHECK_EQ_INT (take_as_reader (b, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, "disk is in use: *");
+  CHECK_EQ_INT (rv_lock_take (b, "disk", writer, &unsupported, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, "disk is in use: *");
+}
+
+/* Where a kernel or filesystem has no such locks, the call itself fails. */
+static void
+a_failure_to_lock_is_not_taken_for_success (void)
+{
+  rawview_error err;
+
+  CHECK_EQ_INT (take_as_reader (-1, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_IO, "cannot lock disk: *");
+}
+
+int
+main (void)
+{
+  CLEANUP_CLOSE int fd = mkstemp (path);
+  bool unsupported = true;
+  rawview_error err;
+
+  if (fd == -1 ||
+      rv_lock_take (fd, path, RV_LOCK_READER, &unsupported, &err) == -1)
+    return 99;
+  close (fd);
+  fd = -1;
+  if (unsupported) {
+    unlink (path);
+    return 77;
+  }
+  TEST (a_reader_holds_what_qemu_looks_for);
+  TEST (readers_bear_each_other);
+  TEST (a_reader_is_refused_beside_a_writer);
+  TEST (what_others_do_without_changing_anything_is_borne);
+  TEST (locks_go_with_the_descriptor);
+  TEST (a_file_in_use_is_opened_only_without_locking);
+  TEST (a_later_writer_would_exclude_readers);
+  TEST (a_failure_to_lock_is_not_taken_for_success);
+  unlink (path);
+  return test_result ();
+}
