@@ -10,7 +10,8 @@
 #
 #   $test_name   its name, for messages
 #   $tmp         a directory of its own, removed at the end, however it ends.
-#                Its path is absolute and short enough for a socket's.
+#                Its path is absolute and short enough for a socket's.  If the
+#                test fails, the end of every *.log in it is shown.
 #
 # A test exits with 0 if the behaviour holds, 77 if it cannot be tested here,
 # anything else if it does not hold.
@@ -73,6 +74,9 @@ run_cleanups ()
 
   trap '' INT TERM HUP
   set +e
+  if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
+    tail -n 20 "$tmp"/*.log >&2 2>/dev/null
+  fi
   for (( i = ${#cleanups[@]} - 1; i >= 0; i-- )); do
     eval "${cleanups[i]}"
   done
@@ -128,6 +132,31 @@ start_nbdkit ()
   wait_until 60 sh -c 'test -s "$1" || ! kill -0 "$2"' sh "$2" "$pid" \
     2>/dev/null || fail "nbdkit did not write $2"
   [ -s "$2" ] || fail 'nbdkit ended before it served anything'
+}
+
+# serve ARG…: start "nbdkit rawview ARG…" and set $sock to its socket, $uri to
+# the URI of its default export, $nbdkit_log to what it says.
+nr_servers=0
+serve ()
+{
+  nr_servers=$(( nr_servers + 1 ))
+  sock=$tmp/nbdkit-$nr_servers.sock
+  # shellcheck disable=SC2034
+  uri="nbd+unix:///?socket=$sock"
+  nbdkit_log=$tmp/nbdkit-$nr_servers.log
+  start_nbdkit -P "$tmp/nbdkit-$nr_servers.pid" -U "$sock" rawview "$@" \
+    2>"$nbdkit_log"
+}
+
+# uri_of NAME: the URI of an export of the last server.
+uri_of () { echo "nbd+unix:///$1?socket=$sock"; }
+
+# reads_as URI RAWFILE: fail unless all of the export is the same as the file.
+reads_as ()
+{
+  rm -f "$tmp/read.raw"
+  nbdcopy -- "$1" "$tmp/read.raw"
+  same "$2" "$tmp/read.raw"
 }
 
 #--- Images
