@@ -164,8 +164,8 @@ run_job (struct copy *c, int signal_fd, rawview_error *err)
   if (copy_job_finish (job, err) == -1)
     return -1;
   if (c->signum != 0)
-    return cli_error_set (err, RAWVIEW_ERROR_IO, EINTR, "copy: stopped by %s",
-                          strsignal (c->signum));
+    return cli_error_set (err, RAWVIEW_ERROR_IO, EINTR, "copy: stopped by SIG%s",
+                          sigabbrev_np (c->signum));
   return c->flush || t->always_flush ? t->ops->flush (t, err) : 0;
 }
 

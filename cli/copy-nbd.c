@@ -84,7 +84,8 @@ check_lane (struct copy_target *t, const struct lane *l, rawview_error *err)
 {
   return l->failed == 0
              ? 0
-             : cli_error_errno (err, l->failed, "%s: the server", t->name);
+             : cli_error_errno (err, l->failed, "%s: the server cannot write",
+                                t->name);
 }
 
 /* Runs the connection until fewer than max commands of this counter are in
