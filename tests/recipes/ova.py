@@ -131,6 +131,13 @@ class Ova(Builder):
         self.blob.write(self.blob.size, data)
         self.blob.truncate(round_up(self.blob.size, SECTOR))
 
+    def find_disk(self, wanted):
+        """By number from 1 on, or by the member's name."""
+        for n, (name, guest) in enumerate(self.disks, 1):
+            if wanted in (str(n), name):
+                return guest
+        raise RecipeError(f"no disk {wanted}")
+
     def build(self):
         if self.end:
             self.blob.truncate(round_up(self.blob.size + 1024, 10240))

@@ -344,11 +344,13 @@ class World:
             os.makedirs(path, exist_ok=True)
 
     def view(self, builder):
-        """What must be read: the guest's bytes, or a snapshot's."""
+        """What must be read: the guest's bytes, a snapshot's, a disk's."""
         for option in self.options:
             key, _, value = option.partition("=")
             if key == "snapshot":
                 return builder.find_snapshot(value)
+            if key == "disk":
+                return builder.find_disk(value)
         return builder.view
 
     def meta(self, outdir):

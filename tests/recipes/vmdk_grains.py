@@ -26,6 +26,7 @@ class Grain:
         self.payload = payload
         self.method = "normal"
         self.level = 6
+        self.produce = None
         self.at = None
 
 
@@ -60,7 +61,7 @@ class GrainFile(DescribedBuilder):
             self.start_view(self.size)
 
     def do_data(self, st):
-        """data OFF LEN [seed=N] [pattern=P] [method=M] [level=N]"""
+        """data OFF LEN [seed=N] [pattern=P] [method=M] [level=N] [produce=N]"""
         self.begin()
         off, length = st.num(0), st.num(1)
         if off + length > self.size:
@@ -73,6 +74,7 @@ class GrainFile(DescribedBuilder):
             grain = self.map[g] = Grain(data)
             grain.method = st.keys.get("method", "normal")
             grain.level = st.key("level", 6)
+            grain.produce = st.key("produce")
 
     def zero_grains(self, st, word):
         self.begin()
@@ -289,6 +291,8 @@ class Stream(Sparse):
         data = k.payload
         if self.short_last:
             data = data[:self.size - g * self.grain]
+        if k.produce is not None:
+            data = (data + garbage(k.produce))[:k.produce]
         stream = deflate(data, k.method, 15, True, k.level)
         at = blob.size
         k.at = at // SECTOR
