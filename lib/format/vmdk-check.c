@@ -203,9 +203,11 @@ check_directory (struct walk *w)
 
   for (uint64_t i = 0; i < l->gd_entries; i++) {
     rv_vmdk_grains_table (w->g, i, &e);
-    if (e.state == RV_VMDK_BAD)
+    if (e.state == RV_VMDK_BAD) {
       CORRUPTION (w, "%s: grain directory entry %ju, 0x%jx, %s", w->g->io->name,
                   (uintmax_t) i, (uintmax_t) e.raw, e.why);
+      continue;
+    }
     if (e.state == RV_VMDK_STORED && !read_table (w, i, &e))
       continue;
     if (l->rgd_off)

@@ -210,9 +210,10 @@ locate_directories (const struct rv_vmdk_header *h, uint64_t file_size,
     return rv_error_corrupt (
         err, "%s: the grain directory lies inside the descriptor", file);
   /* A second directory is only of use to writers and to rawview_check. */
-  if ((h->flags & RV_VMDK_FLAG_RGD) &&
-      locate (h->rgd_sector, sectors, file_size, file, "", &l->rgd_off, NULL) ==
-          -1)
+  l->rgd_missing = (h->flags & RV_VMDK_FLAG_RGD) &&
+                   locate (h->rgd_sector, sectors, file_size, file,
+                           "second grain directory", &l->rgd_off, NULL) == -1;
+  if (l->rgd_missing)
     l->rgd_off = 0;
   return 0;
 }
