@@ -9,7 +9,7 @@
 
 #define MAGIC          0xcafebabeu
 #define VOLATILE_MAGIC 0xcafecafeu
-#define VERSION        0x0000000200000001u
+#define HEADER_VERSION 0x0000000200000001u
 #define GRAIN_SECTORS  8u
 #define TABLE_SECTORS  64u
 #define ENTRY_SIZE     8u
@@ -61,7 +61,7 @@ check_constants (struct rv_view head, const char *file, rawview_error *err)
     const char *name;
     uint64_t value;
   } constants[] = {
-    { FIELD_VERSION, "version", VERSION },
+    { FIELD_VERSION, "version", HEADER_VERSION },
     { FIELD_GRAIN, "grain size", GRAIN_SECTORS },
     { FIELD_TABLE, "grain table size", TABLE_SECTORS },
     { FIELD_FLAGS, "flags", 0 },
