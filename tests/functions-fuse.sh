@@ -3,10 +3,11 @@
 #
 # Sourced by the tests that mount something, after functions.sh.
 
+# A build without rawviewfs is a reason to skip, one that does not run is not.
 requires_fuse ()
 {
   requires test -w /dev/fuse
-  requires rawviewfs --version
+  requires test -x "$RAWVIEW_BUILDDIR/fusefs/rawviewfs"
   [ "$(id -u)" -eq 0 ] || requires fusermount3 --version
 }
 
@@ -29,6 +30,7 @@ end_view ()
   if is_mounted "$1"; then
     fusermount3 -u -z "$1" || umount -l "$1"
   fi
+  kill "$2" 2>/dev/null || return 0
   if ! wait_until 30 has_ended "$2"; then
     echo "$test_name: rawviewfs $2 had to be killed" >&2
     kill -KILL "$2"

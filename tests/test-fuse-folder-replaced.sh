@@ -11,6 +11,9 @@ for i in old new; do
   dd if=/dev/urandom of="$tmp/$i.raw" bs=1M count=2 status=none
   make_image qcow2 "$tmp/$i.raw" "$tmp/$i.qcow2"
 done
+cp "$tmp/old.qcow2" "$tmp/images/same-time.qcow2"
+cp "$tmp/new.qcow2" "$tmp/same-time.qcow2"
+touch -r "$tmp/images/same-time.qcow2" "$tmp/same-time.qcow2"
 
 mv "$tmp/old.qcow2" "$tmp/images/vm.qcow2"
 mount_view "$tmp/images" "$tmp/view"
@@ -25,3 +28,8 @@ same "$tmp/new.raw" "$tmp/view/vm.qcow2.raw"
 cat "$tmp/first" - <&5 | cmp - "$tmp/old.raw" || fail 'the open file changed'
 exec 5<&-
 same "$tmp/new.raw" "$tmp/view/vm.qcow2.raw"
+
+# While nobody has it open, and with the same size and time.
+same "$tmp/old.raw" "$tmp/view/same-time.qcow2.raw"
+mv "$tmp/same-time.qcow2" "$tmp/images"
+same "$tmp/new.raw" "$tmp/view/same-time.qcow2.raw"

@@ -7,6 +7,8 @@
 requires_fuse
 requires python3 --version
 make_raw "$tmp/disk.raw"
+# The last page is not complete.
+dd if=/dev/urandom bs=512 count=3 status=none >>"$tmp/disk.raw"
 mkdir "$tmp/images" "$tmp/view"
 make_image qcow2 "$tmp/disk.raw" "$tmp/images/zlib.qcow2" -c
 make_image qcow2 "$tmp/disk.raw" "$tmp/images/small.qcow2" -o cluster_size=512
