@@ -52,10 +52,16 @@ requires_nbdkit ()
   requires test -e "$RAWVIEW_BUILDDIR/nbdkit-plugin/nbdkit-rawview-plugin.la"
 }
 
-# The Python that has libnbd's module, for nbdsh.
+# nbdsh with a Python that has libnbd's module: the first one on the path may
+# be another than the one that the distribution's module is for.
+nbdsh () { "$nbd_python" -m nbd "$@"; }
+
 requires_nbdsh ()
 {
-  requires nbdsh -c 'exit(0)'
+  for nbd_python in python3 /usr/bin/python3; do
+    ! "$nbd_python" -c 'import nbd' 2>/dev/null || return 0
+  done
+  skip 'there is no Python with the module nbd'
 }
 
 #--- Cleaning up
@@ -200,6 +206,26 @@ make_image ()
   shift 3
   requires qemu-img --version
   qemu-img convert -q -f raw -O "$format" "$@" "$raw" "$file"
+}
+
+# damage_qcow2 FILE CLUSTER [ENTRY]: make the L2 entry of a cluster of a small
+# image ENTRY, by default one that points far beyond the end of the file.
+damage_qcow2 ()
+{
+  requires python3 --version
+  python3 - "$@" <<'PY'
+import struct
+import sys
+
+entry = int(sys.argv[3], 0) if len(sys.argv) > 3 else 1 << 63 | 1 << 45
+with open(sys.argv[1], "r+b") as f:
+    f.seek(40)
+    l1_offset, = struct.unpack(">Q", f.read(8))
+    f.seek(l1_offset)
+    l2_offset = struct.unpack(">Q", f.read(8))[0] & 0x00fffffffffffe00
+    f.seek(l2_offset + int(sys.argv[2]) * 8)
+    f.write(struct.pack(">Q", entry))
+PY
 }
 
 #--- What programs said
