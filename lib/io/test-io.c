@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "io/io.h"
+#include "util/test-deny.h"
 #include "util/test.h"
 
 static const struct rv_io_file_options plain = { 0 };
@@ -313,6 +315,31 @@ names_from_images_may_go_down (void)
   }
 }
 
+static void
+open_names_without_openat2 (void)
+{
+#ifdef SYS_openat2
+  CLEANUP_IO struct rv_io *io = NULL;
+  rawview_error err;
+
+  if (!test_deny (SYS_openat2, -1, 0, ENOSYS))
+    return;
+  check_refused ("link2", true, "link2 is or passes a symbolic link*");
+  check_refused ("..", true, ".. is a folder*");
+  check_refused ("sub/x", true, "sub/x lies in a subfolder*");
+  check_refused ("/etc/passwd", true, "/etc/passwd *");
+  CHECK_OK (open_file ("x", true, &io, &err), err);
+#endif
+}
+
+static void
+an_old_kernel_opens_plain_names_only (void)
+{
+  make_file ("x", "x", 1);
+  CHECK (symlinkat ("x", dir, "link2") == 0);
+  test_in_child (open_names_without_openat2);
+}
+
 /*--- Descriptors --------------------------------------------------------*/
 
 static int
@@ -373,6 +400,7 @@ main (void)
   TEST (a_missing_file_is_an_io_error);
   TEST (names_from_images_cannot_leave_their_folder);
   TEST (names_from_images_may_go_down);
+  TEST (an_old_kernel_opens_plain_names_only);
   TEST (a_descriptor_must_be_of_a_readable_file);
   snprintf (command, sizeof command, "rm -rf %s", path);
   return test_result () || system (command) != 0;

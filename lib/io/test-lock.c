@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "io/io.h"
 #include "io/lock.h"
+#include "util/test-deny.h"
 #include "util/test.h"
 
 static char path[] = "/tmp/rawview-test-lock-XXXXXX";
@@ -170,7 +172,6 @@ a_later_writer_would_exclude_readers (void)
   CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, "disk is in use: *");
 }
 
-/* Where a kernel or filesystem has no such locks, the call itself fails. */
 static void
 a_failure_to_lock_is_not_taken_for_success (void)
 {
@@ -178,6 +179,33 @@ a_failure_to_lock_is_not_taken_for_success (void)
 
   CHECK_EQ_INT (take_as_reader (-1, &err), -1);
   CHECK_ERROR (err, RAWVIEW_ERROR_IO, "cannot lock disk: *");
+}
+
+static void
+open_where_no_locks_are (void)
+{
+  bool missing = false;
+  struct rv_io_file_options opts = { .lock = true, .lock_missing = &missing };
+  struct rv_io *io;
+  rawview_error err;
+
+  if (!test_deny (SYS_fcntl, 1, F_OFD_SETLK, EINVAL))
+    return;
+  CHECK_OK (rv_io_file_openat (AT_FDCWD, path, false, "disk", &opts, &io, &err),
+            err);
+  CHECK (missing);
+  rv_io_unref (io);
+  opts.lock_required = true;
+  CHECK_EQ_INT (
+      rv_io_file_openat (AT_FDCWD, path, false, "disk", &opts, &io, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_UNSUPPORTED,
+               "disk cannot be locked: *locking=auto would go on without");
+}
+
+static void
+where_there_are_no_locks_only_locking_on_fails (void)
+{
+  test_in_child (open_where_no_locks_are);
 }
 
 int
@@ -204,6 +232,7 @@ main (void)
   TEST (a_file_in_use_is_opened_only_without_locking);
   TEST (a_later_writer_would_exclude_readers);
   TEST (a_failure_to_lock_is_not_taken_for_success);
+  TEST (where_there_are_no_locks_only_locking_on_fails);
   unlink (path);
   return test_result ();
 }
