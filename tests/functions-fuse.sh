@@ -30,7 +30,8 @@ end_view ()
   if is_mounted "$1"; then
     fusermount3 -u -z "$1" || umount -l "$1"
   fi
-  kill "$2" 2>/dev/null || return 0
+  grep -qx rawviewfs "/proc/$2/comm" 2>/dev/null || return 0
+  kill "$2"
   if ! wait_until 30 has_ended "$2"; then
     echo "$test_name: rawviewfs $2 had to be killed" >&2
     kill -KILL "$2"

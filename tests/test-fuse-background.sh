@@ -9,7 +9,7 @@ requires_fuse
 make_raw "$tmp/disk.raw"
 make_image qcow2 "$tmp/disk.raw" "$tmp/disk.qcow2"
 touch "$tmp/view"
-cd "$tmp"
+cd "$tmp" || exit
 for _ in 1 2 3 4 5; do
   rawviewfs --pid-file pid disk.qcow2 view
   pid=$(cat pid)
