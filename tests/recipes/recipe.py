@@ -4,6 +4,7 @@
 README.md beside this file describes the language.
 """
 
+import gzip
 import os
 import re
 import shlex
@@ -211,6 +212,18 @@ class Bytes(Builder):
 
     def do_size(self, st):
         self.blob.truncate(st.num(0))
+
+    def build(self):
+        pass
+
+
+class Gzip(Builder):
+    """An earlier file, compressed."""
+
+    def do_of(self, st):
+        data = self.world.get(st.args[0]).blob.bytes()
+        self.blob = Blob()
+        self.blob.write(0, gzip.compress(data, mtime=0))
 
     def build(self):
         pass

@@ -130,7 +130,7 @@ class Disk(DescribedBuilder):
             line += " " + st.keys["more"]
         self.descriptor.extents.append(line)
         source = st.keys.get("file", rest[0] if rest else None)
-        if source in self.world.files:
+        if source != self.name and source in self.world.files:
             source = self.world.get(source)
         else:
             source = None
