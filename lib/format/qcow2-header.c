@@ -151,10 +151,11 @@ check_snapshots (const char *name, const struct rv_qcow2_header *h,
     return rv_error_limit (err, "%s: %u QCOW2 snapshots are more than %u", name,
                            h->nb_snapshots, QCOW2_MAX_SNAPSHOTS);
   if (h->nb_snapshots > 0 &&
-      h->snapshots_off % rv_qcow2_cluster_size (h) != 0)
+      (h->snapshots_off == 0 ||
+       h->snapshots_off % rv_qcow2_cluster_size (h) != 0))
     return rv_error_format (err,
-                            "%s: QCOW2 snapshot table offset %#jx is not "
-                            "aligned to a cluster",
+                            "%s: QCOW2 snapshot table offset %#jx is not that "
+                            "of a cluster behind the header",
                             name, (uintmax_t) h->snapshots_off);
   return 0;
 }
