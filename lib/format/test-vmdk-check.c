@@ -265,7 +265,8 @@ markers_of_streams_are_checked (void)
 static void
 findings_are_counted_without_end_and_told_with_one (void)
 {
-  static const char text[] = "CID=1\nRW 8192 VMFSSPARSE \"c\"\n";
+  static const char text[] =
+      "CID=1\ncreateType=vmfsSparse\nRW 8192 VMFSSPARSE \"c\"\n";
   static uint8_t b[2048 + SECTOR + 2 * 16384];
   struct seen s = { 0 };
   struct disk d;

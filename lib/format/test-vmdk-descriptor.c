@@ -10,6 +10,7 @@
 #include "util/test.h"
 
 #define HEAD "# Disk DescriptorFile\nversion=1\nCID=123abcde\n"
+#define TYPE "createType=custom\n"
 #define TAIL "ddb.adapterType = \"lsilogic\"\n"
 #define ONE  "RW 2048 FLAT \"a-flat.vmdk\" 0\n"
 
@@ -89,11 +90,11 @@ static void
 no_extent_is_lost_or_doubled (void)
 {
   static const char text[] =
-      HEAD "\n\nRW 1 FLAT \"a\" 0\n\n\nRDONLY 2 ZERO\n\n"
-           "NOACCESS 4 FLAT \"c\" 3 uuid \"device id\"\n"
-           "RW 8 VMFS \"d\"\nRW 16 VMFS \"e\" 0\n"
-           "RW 32 VMFSSPARSE \"f\"\nRW 64 SESPARSE \"g\"\n"
-           "RW 128 ZERO\n";
+      HEAD TYPE "\n\nRW 1 FLAT \"a\"\n\n\nRDONLY 2 ZERO\n\n"
+                "NOACCESS 4 FLAT \"c\" 3 uuid \"device id\"\n"
+                "RW 8 VMFS \"d\"\nRW 16 VMFS \"e\" 0\n"
+                "RW 32 VMFSSPARSE \"f\"\nRW 64 SESPARSE \"g\"\n"
+                "RW 128 ZERO\n";
   struct rv_vmdk_descriptor d;
   rawview_error err;
 
@@ -115,13 +116,15 @@ a_key_counts_only_at_the_start_of_its_line (void)
   struct rv_vmdk_descriptor d;
   rawview_error err;
 
-  REQUIRE_OK (parse (HEAD "# CID=1 parentCID=2 createType=vsanSparse\n"
-                          "ddb.comment = \"parentFileNameHint=/etc/passwd\"\n"
-                          "# RW 5 FLAT \"x\" 0\n" ONE,
+  REQUIRE_OK (parse (HEAD TYPE
+                     "# CID=1 parentCID=2 createType=vsanSparse\n"
+                     "ddb.comment = \"parentFileNameHint=/etc/passwd\"\n"
+                     "# RW 5 FLAT \"x\" 0\n" ONE,
                      &d, &err),
               err);
   CHECK_EQ_U64 (d.cid, 0x123abcde);
-  CHECK (d.parent_hint == NULL && d.create_type == NULL);
+  CHECK (d.parent_hint == NULL);
+  CHECK_STR_EQ (d.create_type, "custom");
   CHECK_EQ_U64 (d.extents.len, 1);
   rv_vmdk_descriptor_release (&d);
 }
@@ -136,16 +139,16 @@ nul_bytes_may_only_pad_or_cut_off_a_copy_of_the_end (void)
   struct rv_vmdk_descriptor d;
   rawview_error err;
 
-  REQUIRE_OK (WITH_NUL (HEAD ONE "\0\0\0\0\0\0"), err);
+  REQUIRE_OK (WITH_NUL (HEAD TYPE ONE "\0\0\0\0\0\0"), err);
   CHECK_EQ_U64 (d.size, 1 << 20);
   rv_vmdk_descriptor_release (&d);
 
   /* What is left when a longer text is replaced by this one. */
-  REQUIRE_OK (WITH_NUL (HEAD ONE TAIL "\0gic\"\n\0\0\0c\"\n\0\0"), err);
+  REQUIRE_OK (WITH_NUL (HEAD TYPE ONE TAIL "\0gic\"\n\0\0\0c\"\n\0\0"), err);
   CHECK_EQ_U64 (d.size, 1 << 20);
   rv_vmdk_descriptor_release (&d);
 
-  CHECK_EQ_INT (WITH_NUL (HEAD ONE "\0RW 5 FLAT \"b\" 0\n"), -1);
+  CHECK_EQ_INT (WITH_NUL (HEAD TYPE ONE "\0RW 5 FLAT \"b\" 0\n"), -1);
   CHECK_ERROR (err, RAWVIEW_ERROR_FORMAT, "d.vmdk: *after a NUL byte*");
   CHECK_EQ_INT (WITH_NUL (HEAD "RW 2048 FL\0AT \"a\" 0\n"), -1);
   CHECK_EQ_INT (WITH_NUL ("\0" HEAD ONE), -1);
@@ -183,8 +186,10 @@ static void
 a_line_that_is_not_understood_is_refused (void)
 {
   static const struct bad bad[] = {
-    { "", FORMAT, "d.vmdk: *no extents" },
-    { HEAD TAIL, FORMAT, "*no extents" },
+    { "", FORMAT, "d.vmdk: *no createType" },
+    { HEAD ONE, FORMAT, "d.vmdk: *no createType" },
+    { HEAD "createType=\"\"\n" ONE, FORMAT, "d.vmdk: *no createType" },
+    { HEAD TYPE TAIL, FORMAT, "*no extents" },
     { HEAD ONE "RV 8 FLAT \"a\" 0\n", FORMAT, "*line 5*\"RV 8 FLAT*" },
     { HEAD ONE "hello world\n", FORMAT, "*line 5*" },
     { HEAD ONE "=5\n", FORMAT, "*line 5*" },
@@ -212,7 +217,6 @@ an_extent_line_is_read_completely_or_refused (void)
     { "RW 8\n", FORMAT, "*at least 3 fields*" },
     { "RW 8 FLAT\n", FORMAT, "*needs a file name" },
     { "RW 8 FLAT \"\" 0\n", FORMAT, "*needs a file name" },
-    { "RW 8 FLAT \"a\"\n", FORMAT, "*needs an offset*" },
     { "RW 8 FLAT \"a 0\n", FORMAT, "*quotes*" },
     { "RW 8 FLAT \"a\"0\n", FORMAT, "*quotes*" },
     { "RW 8 FLAT a\"b\" 0\n", FORMAT, "*quotes*" },
@@ -244,9 +248,9 @@ what_cannot_be_read_is_named (void)
     { "encryption.keySafe=\"vmware:key\"\n", UNSUPPORTED, "*encrypted*" },
     { "Encryption.Data=\"x\"\n" ONE, UNSUPPORTED, "*encrypted*" },
     { ONE "ddb.iofilters = \"vmwarevmcrypt\"\n", UNSUPPORTED, "*encrypted*" },
-    { HEAD "parentCID=ffffffff\nparentFileNameHint=\"/etc/passwd\"\n" ONE,
+    { HEAD TYPE "parentCID=ffffffff\nparentFileNameHint=\"/etc/passwd\"\n" ONE,
       RAWVIEW_ERROR_CORRUPT, "*parentFileNameHint*parentCID*" },
-    { HEAD "parentFileNameHint=\"a\"\n" ONE, RAWVIEW_ERROR_CORRUPT, "*" },
+    { HEAD TYPE "parentFileNameHint=\"a\"\n" ONE, RAWVIEW_ERROR_CORRUPT, "*" },
   };
 
   CHECK_BAD (bad);
@@ -259,7 +263,7 @@ names_of_any_length_are_bounded (void)
   struct rv_vmdk_descriptor d;
   rawview_error err;
 
-  p += sprintf (p, "RW 8 SPARSE \"");
+  p += sprintf (p, TYPE "RW 8 SPARSE \"");
   memset (p, 'a', RV_VMDK_NAME_MAX + 1);
   sprintf (p + RV_VMDK_NAME_MAX, "\"\n");
   REQUIRE_OK (parse (text, &d, &err), err);
@@ -272,11 +276,12 @@ names_of_any_length_are_bounded (void)
 static void
 the_number_of_extents_is_bounded (void)
 {
-  static char text[(RV_MAX_EXTENTS + 1) * 12];
+  static char text[(RV_MAX_EXTENTS + 3) * 12];
   struct rv_vmdk_descriptor d;
   rawview_error err;
   char *p = text;
 
+  p += sprintf (p, TYPE);
   for (unsigned i = 0; i < RV_MAX_EXTENTS; i++)
     p += sprintf (p, "RW 1 ZERO\n");
   REQUIRE_OK (parse (text, &d, &err), err);

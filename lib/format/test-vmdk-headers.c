@@ -148,7 +148,8 @@ hostile_hosted_headers_are_refused (void)
     { 44, 4, 0, FORMAT, "*tables of 0 entries*" },
     { 44, 4, 1, FORMAT, "*tables of 1 entries*" },
     { 44, 4, 513, FORMAT, "*tables of 513 entries*" },
-    { 44, 4, 1024, FORMAT, "*tables of 1024 entries*" },
+    { 44, 4, 64, FORMAT, "*tables of 64 entries*" },
+    { 44, 4, 32768, FORMAT, "*tables of 32768 entries*" },
     { 44, 4, UINT32_MAX, FORMAT, "*tables of*" },
     { 56, 8, 0, CORRUPT, "*directory is said to lie in the header" },
     { 56, 8, SECTORS, CORRUPT, "*directory at sector 64*is it complete?" },
@@ -172,7 +173,8 @@ oddities_of_hosted_headers_are_accepted (void)
   for (unsigned version = 1; version <= 3; version++) {
     put_header (p);
     put32 (p, 4, version);
-    put32 (p, 8, 0xff03);      /* unknown, but compatible */
+    put32 (p, 8, 0xff03); /* unknown, but compatible */
+    put32 (p, 44, 16384);
     put64 (p, 48, UINT64_MAX); /* the redundant directory is not needed */
     p[72] = 1;
     CHECK_OK (parse_hosted ((struct rv_view){ p, sizeof p }, &err), err);
@@ -441,6 +443,8 @@ hostile_sesparse_headers_are_refused (void)
     { 128, 8, 8, CORRUPT, "*overlap" },
     { 128, 8, 136, CORRUPT, "*overlap" },
     { 136, 8, 0, CORRUPT, "*too few for 2 entries" },
+    { 136, 8, 5, CORRUPT, "*overlap" },
+    { 136, 8, UINT64_C (1) << 63, CORRUPT, "*directory at sector 4*" },
     { 144, 8, 73, CORRUPT, "*table area*" },
     { 152, 8, 129, CORRUPT, "*overlap" },
     { 152, 8, UINT64_MAX, CORRUPT, "*table area*" },

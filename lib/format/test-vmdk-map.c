@@ -239,7 +239,8 @@ a_container_that_is_not_a_whole_disk_is_refused (void)
   check_refused (m.b, m.len, RAWVIEW_ERROR_UNSUPPORTED, "*2 extents*");
   make_sparse (&m);
   memset (m.b + SECTOR, 0, 4 * SECTOR);
-  strcpy ((char *) m.b + SECTOR, "CID=1\nRW 8 FLAT \"/etc/passwd\" 0\n");
+  strcpy ((char *) m.b + SECTOR,
+          "CID=1\ncreateType=custom\nRW 8 FLAT \"/etc/passwd\" 0\n");
   check_refused (m.b, m.len, RAWVIEW_ERROR_UNSUPPORTED, "*other files*");
   memcpy (m.b, "COWD", 4);
   check_refused (m.b, m.len, RAWVIEW_ERROR_UNSUPPORTED, "*COWD*descriptor*");
@@ -275,7 +276,7 @@ a_disk_above_max_size_is_refused (void)
   struct rv_format_params params;
   struct disk d;
   rawview_error err;
-  static const char text[] = "CID=1\nRW 4096 ZERO\n";
+  static const char text[] = "CID=1\ncreateType=custom\nRW 4096 ZERO\n";
 
   disk_init (&d);
   REQUIRE_OK (rv_io_mem_new (text, strlen (text), "t", &d.io, &err), err);
@@ -386,12 +387,13 @@ a_stream_without_its_end_is_refused (void)
 
 /*--- Several extents ----------------------------------------------------*/
 
-static const char several[] = "# Disk DescriptorFile\nCID=7\n"
-                              "RW 4 FLAT \"a.vmdk\" 2\n"
-                              "RDONLY 8 ZERO\n"
-                              "NOACCESS 8 FLAT \"never.vmdk\" 0\n"
-                              "RW 2053 SPARSE \"b.vmdk\"\n"
-                              "RW 5 VMFS \"c.vmdk\"\n";
+static const char several[] =
+    "# Disk DescriptorFile\nCID=7\ncreateType=custom\n"
+    "RW 4 FLAT \"a.vmdk\" 2\n"
+    "RDONLY 8 ZERO\n"
+    "NOACCESS 8 FLAT \"never.vmdk\" 0\n"
+    "RW 2053 SPARSE \"b.vmdk\"\n"
+    "RW 5 VMFS \"c.vmdk\"\n";
 #define AT_SPARSE (20 * SECTOR)
 
 static uint8_t zeros[16 * SECTOR];
@@ -487,8 +489,9 @@ a_missing_tail_fails_if_it_is_allowed_at_all (void)
 static void
 the_same_bytes_twice_are_worth_a_warning (void)
 {
-  static const char text[] = "CID=7\nRW 4 FLAT \"a\" 0\nRW 4 FLAT \"a\" 3\n"
-                             "RW 4 FLAT \"a\" 7\n";
+  static const char text[] =
+      "CID=7\ncreateType=custom\nRW 4 FLAT \"a\" 0\nRW 4 FLAT \"a\" 3\n"
+      "RW 4 FLAT \"a\" 7\n";
   CLEANUP_IO struct rv_io *io = NULL;
   struct disk d;
   rawview_error err;
@@ -515,7 +518,7 @@ all_directories_together_are_bounded (void)
   put64 (dir, 12, UINT64_C (262144) * 128 * 8);
   put64 (dir, 48, 0);
   put64 (dir, 56, AT_DATA);
-  p += sprintf (p, "CID=7\n");
+  p += sprintf (p, "CID=7\ncreateType=custom\n");
   for (i = 0; i < 40; i++)
     p += sprintf (p, "RW 268435456 SPARSE \"a\"\n");
   REQUIRE_OK (disk_open (&d, text, strlen (text), &err), err);

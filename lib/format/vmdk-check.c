@@ -297,7 +297,7 @@ check_sparse (struct walk *w, rawview_error *err)
     CORRUPTION (w, "%s: the redundant grain directory is outside the file",
                 w->g->io->name);
   check_directory (w);
-  if (l->kind == RV_VMDK_HOSTED && !l->compressed)
+  if (l->kind == RV_VMDK_HOSTED && !l->compressed && w->g->size == l->capacity)
     count_leaks (w);
   return 0;
 }

@@ -242,6 +242,9 @@ check_whole (struct parser *p)
 {
   struct rv_vmdk_descriptor *d = p->d;
 
+  if (d->create_type == NULL)
+    return rv_error_format (p->err, "%s: the descriptor has no createType",
+                            p->file);
   if (d->extents.len == 0)
     return rv_error_format (p->err, "%s: the descriptor has no extents",
                             p->file);

@@ -46,7 +46,7 @@ struct rv_vmdk_layout {
   uint64_t tables_len;
 };
 
-/* Bytes of one grain table, at most 32 KiB. */
+/* Bytes of one grain table, at most RV_TABLE_PIECE_MAX. */
 static inline uint32_t
 rv_vmdk_table_len (const struct rv_vmdk_layout *l)
 {

@@ -123,6 +123,16 @@ check_directory (struct rv_view head, struct rv_vmdk_layout *l,
   return 0;
 }
 
+/* The size that stands behind the offset of field i. */
+static uint64_t
+area_len (struct rv_view head, unsigned i)
+{
+  uint64_t len;
+
+  return rv_mul_u64 (field (head, i + 1), RV_VMDK_SECTOR, &len) ? len
+                                                                : UINT64_MAX;
+}
+
 /* Tables stand in one area before the grains, so that a grain, which is counted
  * from there, never lies in a table.
  */
@@ -130,20 +140,19 @@ static int
 locate_areas (struct rv_view head, uint64_t file_size, struct rv_vmdk_layout *l,
               const char *file, rawview_error *err)
 {
-  if (!rv_mul_u64 (field (head, FIELD_TABLES + 1), RV_VMDK_SECTOR,
-                   &l->tables_len))
-    l->tables_len = UINT64_MAX;
-  if (locate (head, FIELD_DIRECTORY, rv_vmdk_gd_len (l), file_size, file,
-              "grain directory", &l->gd_off, err) == -1 ||
+  uint64_t gd_len = area_len (head, FIELD_DIRECTORY);
+
+  l->tables_len = area_len (head, FIELD_TABLES);
+  if (locate (head, FIELD_DIRECTORY, gd_len, file_size, file, "grain directory",
+              &l->gd_off, err) == -1 ||
       locate (head, FIELD_TABLES, l->tables_len, file_size, file,
               "grain table area", &l->tables_off, err) == -1 ||
       locate (head, FIELD_GRAINS, 0, file_size, file, "grain area",
               &l->data_off, err) == -1)
     return -1;
-  if (l->gd_off + rv_vmdk_gd_len (l) > l->data_off ||
+  if (l->gd_off + gd_len > l->data_off ||
       l->tables_off + l->tables_len > l->data_off ||
-      rv_ranges_overlap (l->gd_off, rv_vmdk_gd_len (l), l->tables_off,
-                         l->tables_len))
+      rv_ranges_overlap (l->gd_off, gd_len, l->tables_off, l->tables_len))
     return rv_error_corrupt (
         err, "%s: seSparse header: directory, tables and grains overlap", file);
   return 0;

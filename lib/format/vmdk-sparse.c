@@ -11,7 +11,7 @@
 
 #define MAX_VERSION       3u
 #define MIN_TABLE_ENTRIES 128u
-#define MAX_TABLE_ENTRIES 512u
+#define MAX_TABLE_ENTRIES (RV_TABLE_PIECE_MAX / 4)
 #define MAX_GRAIN         (RV_MAX_UNIT / RV_VMDK_SECTOR)
 #define MAX_SECTORS       ((uint64_t) INT64_MAX / RV_VMDK_SECTOR)
 
