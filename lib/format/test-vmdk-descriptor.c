@@ -90,7 +90,7 @@ static void
 no_extent_is_lost_or_doubled (void)
 {
   static const char text[] =
-      HEAD TYPE "\n\nRW 1 FLAT \"a\"\n\n\nRDONLY 2 ZERO\n\n"
+      HEAD TYPE "\n\nRW 1 FLAT \"a\" 0\n\n\nRDONLY 2 ZERO\n\n"
                 "NOACCESS 4 FLAT \"c\" 3 uuid \"device id\"\n"
                 "RW 8 VMFS \"d\"\nRW 16 VMFS \"e\" 0\n"
                 "RW 32 VMFSSPARSE \"f\"\nRW 64 SESPARSE \"g\"\n"
@@ -217,6 +217,7 @@ an_extent_line_is_read_completely_or_refused (void)
     { "RW 8\n", FORMAT, "*at least 3 fields*" },
     { "RW 8 FLAT\n", FORMAT, "*needs a file name" },
     { "RW 8 FLAT \"\" 0\n", FORMAT, "*needs a file name" },
+    { "RW 8 FLAT \"a\"\n", FORMAT, "*needs an offset*" },
     { "RW 8 FLAT \"a 0\n", FORMAT, "*quotes*" },
     { "RW 8 FLAT \"a\"0\n", FORMAT, "*quotes*" },
     { "RW 8 FLAT a\"b\" 0\n", FORMAT, "*quotes*" },

@@ -176,11 +176,16 @@ parse_name (struct context *c, const struct rv_vmdk_span *fields, size_t n,
   return *name ? 0 : rv_error_nomem (c->err);
 }
 
-/* Only of FLAT does it mean something; not given, it is 0. */
+/* Only FLAT has an offset that means something, and must have one: a guess
+ * would show other bytes.
+ */
 static int
 parse_offset (struct context *c, const struct rv_vmdk_span *fields, size_t n,
               struct rv_vmdk_line *line)
 {
+  if (n < 5 && line->type == RV_VMDK_FLAT)
+    return LINE_ERROR (c, "a FLAT extent needs an offset in \"%s\"",
+                       line->name);
   if (n < 5)
     return 0;
   if (parse_sectors (c, fields[4], "offset", &line->host_off) == -1)
