@@ -117,18 +117,20 @@ continues (const struct segment *run, const struct segment *s)
   }
 }
 
+/* The sentence is the same for all reads of one cluster. */
 static int
-damaged_cluster (const struct lookup *l, const char *wrong, uint64_t host_off,
-                 uint64_t *damaged, rawview_error *err)
+damaged_cluster (const struct lookup *l, const char *wrong, uint64_t *damaged,
+                 rawview_error *err)
 {
-  uint64_t left = cluster_size (l->q) - l->off % cluster_size (l->q);
+  uint64_t in = l->off % cluster_size (l->q);
+  uint64_t entry = rv_be64 (l->entries + (size_t) l->index * entry_len (l->q));
 
-  *damaged = rv_min_u64 (left, l->len);
+  *damaged = rv_min_u64 (cluster_size (l->q) - in, l->len);
   return rv_error_corrupt (err,
-                           "%s: the QCOW2 L2 entry for guest offset %#jx has "
-                           "%s (host offset %#jx)",
-                           l->q->base.io->name, (uintmax_t) l->off, wrong,
-                           (uintmax_t) host_off);
+                           "%s: the QCOW2 L2 entry %#jx for guest offset %#jx "
+                           "has %s",
+                           l->q->base.io->name, (uintmax_t) entry,
+                           (uintmax_t) (l->off - in), wrong);
 }
 
 /* The run's host bytes must be inside the file and clear of tables.  Shortens
@@ -204,14 +206,18 @@ static int
 answer (const struct lookup *l, struct segment *run, struct rv_map *map,
         uint64_t *damaged, rawview_error *err)
 {
+  uint64_t len = run->len;
   const char *wrong = NULL;
 
   if (run->kind == RV_MAP_DATA)
     wrong = check_data (l->q, run);
   else if (run->kind == RV_MAP_COMPRESSED)
     wrong = check_compressed (l->q, run);
-  if (wrong)
-    return damaged_cluster (l, wrong, run->host_off, damaged, err);
+  if (wrong) {
+    damaged_cluster (l, wrong, damaged, err);
+    *damaged = rv_min_u64 (*damaged, len); /* not the next subclusters */
+    return -1;
+  }
   *map = (struct rv_map){ .kind = run->kind,
                           .len = rv_min_u64 (run->len, l->len),
                           .hole = run->hole };
@@ -230,11 +236,7 @@ map_entries (const struct lookup *l, struct rv_map *map, uint64_t *damaged,
   const char *wrong = segment_at (l, l->off, &run);
 
   if (wrong)
-    return damaged_cluster (
-        l, wrong,
-        rv_be64 (l->entries + (size_t) l->index * entry_len (l->q)) &
-            QCOW2_OFFSET_MASK,
-        damaged, err);
+    return damaged_cluster (l, wrong, damaged, err);
   while (run.len < l->len && segment_at (l, l->off + run.len, &next) == NULL &&
          continues (&run, &next))
     run.len += next.len;
@@ -273,6 +275,11 @@ check_l1_entry (const struct rv_qcow2 *q, uint64_t entry)
   if (rv_ranges_overlap (off, cluster_size (q), q->metadata.l1_off,
                          q->metadata.l1_len))
     return "an L2 table in the L1 table";
+  if (rv_ranges_overlap (off, cluster_size (q), q->metadata.reftable_off,
+                         q->metadata.reftable_len))
+    return "an L2 table in the refcount table";
+  if (rv_qcow2_metadata_is_refblock (&q->metadata, off))
+    return "an L2 table in a refcount block";
   if (rv_qcow2_metadata_l2_shared (&q->metadata, off))
     return "an L2 table that another entry has too";
   return NULL;

@@ -7,7 +7,7 @@
 
 #define ENTRY_LEN       40u
 #define MAX_EXTRA_LEN   1024u
-#define MIN_V3_EXTRA    16u
+#define EXTRA_USED      16u
 #define MAX_TABLE_BYTES (64u << 20)
 
 void
@@ -36,28 +36,23 @@ read_text (struct rv_io *io, uint64_t off, uint16_t len, char **text,
 
 /* Extra data: 8 bytes VM state size, 8 bytes disk size, then more. */
 static int
-read_extra (struct rv_io *io, const struct rv_qcow2_header *header,
-            uint64_t off, uint32_t len, struct rv_qcow2_snapshot *s,
-            rawview_error *err)
+read_extra (struct rv_io *io, uint64_t off, uint32_t len,
+            struct rv_qcow2_snapshot *s, rawview_error *err)
 {
-  uint8_t extra[MIN_V3_EXTRA];
+  uint8_t extra[EXTRA_USED];
 
   if (len > MAX_EXTRA_LEN)
     return rv_error_limit (err,
                            "%s: %u bytes of extra data in a QCOW2 snapshot "
                            "are more than %u",
                            io->name, len, MAX_EXTRA_LEN);
-  if (header->version >= 3 && len < MIN_V3_EXTRA)
-    return rv_error_corrupt (err,
-                             "%s: a QCOW2 snapshot has %u bytes of extra data, "
-                             "version 3 needs %u",
-                             io->name, len, MIN_V3_EXTRA);
   len = rv_min_u64 (len, sizeof extra);
   if (len >= 8 && rv_io_pread (io, extra, len, off, err) == -1)
     return -1;
   if (len >= 8)
     s->vm_state_size = rv_be64 (extra);
-  if (len >= 16)
+  s->has_disk_size = len >= 16;
+  if (s->has_disk_size)
     s->disk_size = rv_be64 (extra + 8);
   return 0;
 }
@@ -85,7 +80,7 @@ rv_qcow2_snapshot_read (struct rv_io *io, const struct rv_qcow2_header *header,
   s->vm_state_size = rv_be32 (e + 32);
   extra_len = rv_be32 (e + 36);
   at += ENTRY_LEN;
-  if (read_extra (io, header, at, extra_len, s, err) == -1)
+  if (read_extra (io, at, extra_len, s, err) == -1)
     return -1;
   at += extra_len;
   if (read_text (io, at, id_len, &s->id, err) == -1 ||

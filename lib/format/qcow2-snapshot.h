@@ -15,6 +15,7 @@ struct rv_qcow2_snapshot {
   uint32_t date_sec, date_nsec;
   uint64_t vm_clock_nsec;
   uint64_t vm_state_size; /* bytes */
+  bool has_disk_size;     /* recorded; version 3 must */
   uint64_t disk_size;     /* bytes; the header's size if not recorded */
   char *id;
   char *name;

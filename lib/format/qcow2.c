@@ -134,18 +134,22 @@ choose_snapshot (struct rv_qcow2 *q, const struct rv_format_params *params,
                  rawview_error *err)
 {
   struct rv_qcow2_snapshot s;
+  int r;
 
   if (rv_qcow2_snapshot_find (q->base.io, &q->header, params->snapshot, &s,
                               err) == -1)
     return -1;
   q->l1_off = s.l1_off;
   q->l1_size = s.l1_size;
-  if (check_size (q, s.disk_size, params->max_size, err) == -1) {
-    rv_qcow2_snapshot_release (&s);
-    return -1;
-  }
+  if (q->header.version >= 3 && !s.has_disk_size)
+    r = rv_error_corrupt (err,
+                          "%s: the QCOW2 snapshot %s does not say how large "
+                          "its disk is, which version 3 must",
+                          q->base.io->name, s.id);
+  else
+    r = check_size (q, s.disk_size, params->max_size, err);
   rv_qcow2_snapshot_release (&s);
-  return 0;
+  return r;
 }
 
 static int
