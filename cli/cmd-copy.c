@@ -147,6 +147,7 @@ struct copy {
   enum progress_mode mode;
   bool flush;
   bool to_stdout;
+  unsigned threads;
   int signum; /* what stopped it */
 };
 
@@ -164,8 +165,8 @@ run_job (struct copy *c, int signal_fd, rawview_error *err)
   if (copy_job_finish (job, err) == -1)
     return -1;
   if (c->signum != 0)
-    return cli_error_set (err, RAWVIEW_ERROR_IO, EINTR, "copy: stopped by SIG%s",
-                          sigabbrev_np (c->signum));
+    return cli_error_set (err, RAWVIEW_ERROR_IO, EINTR,
+                          "copy: stopped by SIG%s", sigabbrev_np (c->signum));
   return c->flush || t->always_flush ? t->ops->flush (t, err) : 0;
 }
 
@@ -180,7 +181,7 @@ run_with_descriptors (struct copy *c, rawview_error *err)
   c->job.done_fd = eventfd (0, EFD_CLOEXEC);
   r = c->job.done_fd == -1 ? cli_error_errno (err, errno, "eventfd") : 0;
   /* With as many lanes as wanted each decodes for itself; fewer need help. */
-  if (r == 0 && c->job.target->lanes == 1)
+  if (r == 0 && c->job.target->lanes < c->threads)
     r = rawview_start (c->job.image, err);
   if (r == 0)
     r = run_job (c, signal_fd, err);
@@ -208,6 +209,7 @@ copy (const struct cli_args *args, rawview_image *image, struct copy *c,
 
   c->flush = v->flush;
   c->to_stdout = strcmp (dest, "-") == 0;
+  c->threads = o.lanes;
   c->job.image = image;
   c->job.size = o.size;
   c->job.target = cli_is_nbd_uri (dest) ? copy_nbd_open (dest, &o, err)
