@@ -8,6 +8,8 @@
 #include "format/vmdk-ranges.h"
 #include "util/checked.h"
 
+#define FEW 32u
+
 void
 rv_vmdk_ranges_add_fixed (struct rv_vmdk_ranges *r, uint64_t off, uint64_t len)
 {
@@ -37,6 +39,20 @@ partition (uint32_t *v, size_t n, uint32_t bit)
   return lo;
 }
 
+/* For the few that the partitions leave. */
+static void
+insert_sort (uint32_t *v, size_t n)
+{
+  for (size_t i = 1; i < n; i++) {
+    uint32_t t = v[i];
+    size_t j = i;
+
+    for (; j > 0 && v[j - 1] > t; j--)
+      v[j] = v[j - 1];
+    v[j] = t;
+  }
+}
+
 /* Radix exchange: no order of a hostile directory makes it slow, and it takes
  * no memory.  The parts still to be sorted wait on a stack, at most one for
  * each bit.
@@ -58,7 +74,9 @@ sort_sectors (uint32_t *v, size_t n)
 
     v = stack[depth].v;
     n = stack[depth].n;
-    if (n < 2 || bit == 0)
+    if (n <= FEW)
+      insert_sort (v, n);
+    if (n <= FEW || bit == 0)
       continue;
     low = partition (v, n, bit);
     stack[depth++] = (__typeof__ (stack[0])){ v + low, n - low, bit >> 1 };
