@@ -191,10 +191,22 @@ rv_qcow2_metadata_clear (const struct rv_qcow2_metadata *m, uint64_t off,
   return clear;
 }
 
+static bool
+contains (const struct rv_offsets *v, uint64_t off)
+{
+  size_t i = lower_bound (v, off);
+
+  return i < v->len && v->ptr[i] == off;
+}
+
 bool
 rv_qcow2_metadata_l2_shared (const struct rv_qcow2_metadata *m, uint64_t off)
 {
-  size_t i = lower_bound (&m->shared_l2, off);
+  return contains (&m->shared_l2, off);
+}
 
-  return i < m->shared_l2.len && m->shared_l2.ptr[i] == off;
+bool
+rv_qcow2_metadata_is_refblock (const struct rv_qcow2_metadata *m, uint64_t off)
+{
+  return contains (&m->refblocks, off);
 }

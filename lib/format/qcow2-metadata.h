@@ -42,4 +42,8 @@ uint64_t rv_qcow2_metadata_clear (const struct rv_qcow2_metadata *m,
 bool rv_qcow2_metadata_l2_shared (const struct rv_qcow2_metadata *m,
                                   uint64_t off);
 
+/* Is there a refcount block at off? */
+bool rv_qcow2_metadata_is_refblock (const struct rv_qcow2_metadata *m,
+                                    uint64_t off);
+
 #endif /* RV_QCOW2_METADATA_H */
