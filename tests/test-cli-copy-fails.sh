@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A copy that fails says so in one line and with the kind's status, and leaves no
-# partial file.
+# A copy that fails says so in one line and with the kind's status, and leaves
+# no partial file.
 
 . "$RAWVIEW_SRCDIR/tests/functions.sh"
 

@@ -55,7 +55,8 @@ fails ()
   shift
   nbdkit -U - "$@" --run 'rawview copy disk.qcow2 "$uri" 2>err' \
     2>/dev/null || status=$?
-  [ "$status" -eq "$expected" ] || { cat err; fail "status $status: nbdkit $*"; }
+  [ "$status" -eq "$expected" ] ||
+    { cat err; fail "status $status: nbdkit $*"; }
   line_count err 1
 }
 

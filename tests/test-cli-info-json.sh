@@ -79,7 +79,7 @@ import json, sys
 print([s["name"] for s in json.load(sys.stdin)["snapshots"]])' \
   < <(rawview info --json "$tmp/compat=1.1.qcow2"))" = \
   "['first', 'second one']" ] || fail 'wrong snapshots'
-(cd "$tmp" && qemu-img create -q -f qcow2 -F qcow2 -b compat=1.1.qcow2 top.qcow2)
+qemu-img create -q -f qcow2 -F qcow2 -b compat=1.1.qcow2 "$tmp/top.qcow2"
 agree "$tmp/top.qcow2"
 
 # From the folder itself the names are short.

@@ -16,8 +16,8 @@ help_flags ()
 
 pod_flags ()
 {
-  grep -hE '^=item B<-' "$@" | grep -oE 'B<--?[A-Za-z-]+>' | sed 's/B<\(.*\)>/\1/' |
-    sort -u
+  grep -hE '^=item B<-' "$@" | grep -oE 'B<--?[A-Za-z-]+>' |
+    sed 's/B<\(.*\)>/\1/' | sort -u
 }
 
 # agree WHAT FILE FILE
@@ -45,7 +45,7 @@ completed ()
 rawview --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' |
   grep -v '^help$' >commands
 [ -s commands ] || fail 'there are no commands'
-completed _rawview rawview '' | grep -v '^-' | grep -v '^help$' | sort >completed
+completed _rawview rawview '' | grep -Ev '^(-.*|help)$' | sort >completed
 sort commands | agree 'commands and their completion' - completed
 grep -oE '^=item L<rawview-[a-z]+' "$pods/rawview.pod" | sed 's/.*-//' >in-pod
 agree 'commands and rawview.pod' commands in-pod

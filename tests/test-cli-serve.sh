@@ -77,7 +77,7 @@ kill -KILL "$server"
 wait "$server" 2>/dev/null || :
 rm -r run/rawview-* # nobody was left to do it
 # The dead socket is no obstacle, and nbdkit has ended with its parent.
-unreachable () { ! nbdinfo "nbd+unix:///?socket=$tmp/here.sock" >/dev/null 2>&1; }
+unreachable () { ! nbdinfo "nbd+unix:///?socket=$tmp/here.sock" 2>err; }
 wait_until 30 unreachable || fail 'nbdkit has outlived its parent'
 serve 1 --socket here.sock b.vmdk
 ended
