@@ -279,7 +279,7 @@ plugin_cache (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
   return 0;
 }
 
-/*--- The table ----------------------------------------------------------*/
+/*--- The table: without .pwrite, all exports are read-only --------------*/
 
 static struct nbdkit_plugin plugin = {
   .name = "rawview",
