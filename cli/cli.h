@@ -19,7 +19,7 @@
 
 /*--- Commands and options -----------------------------------------------*/
 
-/* A growing list of texts that it does not own. */
+/* A growing list of texts.  Whose they are is for its user to say. */
 struct cli_list {
   const char **items;
   size_t len;
@@ -29,6 +29,9 @@ struct cli_list {
  * this is called.
  */
 void cli_list_add (struct cli_list *list, const char *item);
+
+/* Frees the list with its texts, all of which cli_format has made. */
+void cli_list_free (struct cli_list *list);
 
 /* What an option does with its value, and the type of the field that takes
  * it.

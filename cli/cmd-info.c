@@ -330,9 +330,7 @@ run (const struct cli_args *args)
   int status =
       show (args, &names, &err) == -1 ? cli_fail (&err) : cli_finish_output ();
 
-  for (size_t i = 0; i < names.len; i++)
-    free ((char *) names.items[i]);
-  free (names.items);
+  cli_list_free (&names);
   return status;
 }
 

@@ -199,9 +199,12 @@ serve (const struct cli_args *args, const struct serve_place *place,
   };
   serve_make_argv (&argv, args, &server->exports, place);
   if (v->daemon)
-    return serve_daemonize ((char *const *) argv.items, print_exports, server);
-  status = serve_supervise ((char *const *) argv.items, place->pid_file,
-                            print_exports, server);
+    status =
+        serve_daemonize ((char *const *) argv.items, print_exports, server);
+  else
+    status = serve_supervise ((char *const *) argv.items, place->pid_file,
+                              print_exports, server);
+  cli_list_free (&argv);
   return status != 0 ? status : server->output_status;
 }
 
@@ -213,9 +216,12 @@ serve_command (const struct cli_args *args, const struct server *server)
   const struct serve_place place = { .socket = (char *) v->socket,
                                      .pid_file = (char *) v->pid_file };
   struct cli_list argv = { 0 };
+  int status;
 
   serve_make_argv (&argv, args, &server->exports, &place);
-  return serve_exec ((char *const *) argv.items);
+  status = serve_exec ((char *const *) argv.items);
+  cli_list_free (&argv);
+  return status;
 }
 
 static int
@@ -243,11 +249,26 @@ serve_at_place (const struct cli_args *args, struct server *server)
 }
 
 static int
-run (const struct cli_args *args)
+look_and_serve (const struct cli_args *args, struct server *server)
 {
   const struct serve_values *v = args->values;
-  struct server server = { 0 };
+  struct serve_exports *exports = &server->exports;
   rawview_error err;
+  int status;
+
+  if (look_at_sources (args, &exports->names, exports->counts, &err) == -1)
+    return cli_fail (&err);
+  status = check_names (args, &exports->names);
+  if (status != 0)
+    return status;
+  return v->run != NULL ? serve_command (args, server)
+                        : serve_at_place (args, server);
+}
+
+static int
+run (const struct cli_args *args)
+{
+  struct server server = { 0 };
   int status = check_usage (args);
 
   if (status != 0)
@@ -255,14 +276,10 @@ run (const struct cli_args *args)
   server.exports.counts = calloc (args->n_operands, sizeof (size_t));
   if (server.exports.counts == NULL)
     return cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory");
-  if (look_at_sources (args, &server.exports.names, server.exports.counts,
-                       &err) == -1)
-    return cli_fail (&err);
-  status = check_names (args, &server.exports.names);
-  if (status != 0)
-    return status;
-  return v->run != NULL ? serve_command (args, &server)
-                        : serve_at_place (args, &server);
+  status = look_and_serve (args, &server);
+  cli_list_free (&server.exports.names);
+  free (server.exports.counts);
+  return status;
 }
 
 const struct cli_command cmd_serve = {

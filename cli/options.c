@@ -293,9 +293,7 @@ own_list (struct cli_args *args, const struct cli_option *o)
 void
 cli_args_free (struct cli_args *args)
 {
-  for (size_t i = 0; i < args->passed.len; i++)
-    free ((char *) args->passed.items[i]);
-  free (args->passed.items);
+  cli_list_free (&args->passed);
   for (size_t i = 0; i < args->cmd->n_options; i++)
     if (args->cmd->options[i].type == CLI_LIST)
       free (own_list (args, &args->cmd->options[i])->items);

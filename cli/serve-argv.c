@@ -30,6 +30,12 @@ serve_given_name (const struct cli_args *args, size_t i)
 /*--- nbdkit's command line ----------------------------------------------*/
 
 static void
+add (struct cli_list *argv, const char *text)
+{
+  cli_list_add (argv, cli_format ("%s", text));
+}
+
+static void
 add_option (struct cli_list *argv, const char *option, const char *value)
 {
   if (value != NULL)
@@ -47,7 +53,7 @@ static void
 add_flag (struct cli_list *argv, const char *option, bool given)
 {
   if (given)
-    cli_list_add (argv, option);
+    add (argv, option);
 }
 
 /* Options come before the plugin, parameters after it. */
@@ -56,7 +62,7 @@ add_verbatim (struct cli_list *argv, const struct cli_list *from, bool want)
 {
   for (size_t i = 0; i < from->len; i++)
     if ((from->items[i][0] == '-') == want)
-      cli_list_add (argv, from->items[i]);
+      add (argv, from->items[i]);
 }
 
 /* One of several sources: nbdkit's plugin wants each disk by itself then. */
@@ -98,7 +104,7 @@ serve_make_argv (struct cli_list *argv, const struct cli_args *args,
 {
   const struct serve_values *v = args->values;
 
-  cli_list_add (argv, "nbdkit");
+  add (argv, "nbdkit");
   add_flag (argv, "--exit-with-parent", !v->daemon && v->run == NULL);
   add_option (argv, "--pidfile", place->pid_file);
   add_option (argv, "--unix",
@@ -119,10 +125,10 @@ serve_make_argv (struct cli_list *argv, const struct cli_args *args,
   for (size_t i = 0; i < v->filters.len; i++)
     add_option (argv, "--filter", v->filters.items[i]);
   add_verbatim (argv, &v->nbdkit, true);
-  cli_list_add (argv, "rawview");
+  add (argv, "rawview");
   /* Before the sources: what follows an export belongs to it alone. */
   for (size_t i = 0; i < args->passed.len; i++)
-    cli_list_add (argv, args->passed.items[i]);
+    add (argv, args->passed.items[i]);
   add_sources (argv, args, exports);
   add_verbatim (argv, &v->nbdkit, false);
   cli_list_add (argv, NULL);

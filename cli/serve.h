@@ -68,8 +68,8 @@ int serve_place_make (struct serve_place *p, const struct serve_wishes *wishes,
 void serve_place_remove (struct serve_place *p, bool been_ready);
 void serve_place_free (struct serve_place *p);
 
-/* Appends nbdkit's command line, with the NULL at its end.  The texts made for
- * it are few and live until the process ends or becomes nbdkit.
+/* Makes nbdkit's command line, with the NULL at its end.  The caller frees the
+ * list with its texts.
  */
 void serve_make_argv (struct cli_list *argv, const struct cli_args *args,
                       const struct serve_exports *exports,

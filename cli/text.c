@@ -27,6 +27,14 @@ cli_list_add (struct cli_list *list, const char *item)
   list->items = items;
 }
 
+void
+cli_list_free (struct cli_list *list)
+{
+  for (size_t i = 0; i < list->len; i++)
+    free ((char *) list->items[i]);
+  free (list->items);
+}
+
 char *
 cli_format (const char *fmt, ...)
 {

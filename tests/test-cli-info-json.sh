@@ -42,8 +42,7 @@ theirs = json.load(open(sys.argv[2]))
 compare((), ours, theirs)
 need = {"filename", "format", "virtual-size", "actual-size"}
 need |= theirs.keys() & {"snapshots", "backing-filename", "cluster-size",
-                         "backing-filename-format", "full-backing-filename",
-                         "format-specific"}
+                         "backing-filename-format", "format-specific"}
 if not need <= ours.keys():
     sys.exit("missing: %s" % (need - ours.keys()))
 PY
