@@ -14,7 +14,7 @@ int error_system (rawview_error *err, const char *what);
 
 int error_nomem (rawview_error *err);
 
-#define error_usage(err, ...)                                                  \
+#define error_usage(err, ...) \
   error_set ((err), RAWVIEW_ERROR_USAGE, EINVAL, __VA_ARGS__)
 
 #endif /* RAWVIEWFS_ERROR_H */

@@ -145,8 +145,9 @@ typedef struct rawview_extent {
 typedef int (*rawview_extent_cb) (void *opaque, const rawview_extent *extent);
 
 #define RAWVIEW_EXTENTS_ONE 1u /* the first run suffices */
-#define RAWVIEW_EXTENTS_RUNS 2u /* keep runs apart that differ in depth,
-                                  compression or host offset, for a map */
+#define RAWVIEW_EXTENTS_RUNS \
+  2u /* keep runs apart that differ in depth, \
+       compression or host offset, for a map */
 
 /* Calls cb for runs that cover the range in order without gaps; cb returns
  * nonzero to end the walk, which is not an error.  Bounded work: the walk may

@@ -163,8 +163,8 @@ add_io (rawview_exports *x, const char *name, struct rv_io *io,
 
   if (rv_probe (io, &probe, err) == -1)
     return -1;
-  if (name == NULL && probe.ova && probe.second == NULL && opts->format == NULL &&
-      opts->disk == NULL)
+  if (name == NULL && probe.ova && probe.second == NULL &&
+      opts->format == NULL && opts->disk == NULL)
     return add_ova (x, io, source, opts, err);
   return add_disk (x, name ? name : default_name (source), io, source, opts,
                    err);
@@ -228,12 +228,11 @@ list_disk (void *opaque, struct rv_disk *d)
 {
   struct listing *l = opaque;
 
-  return l->cb (l->opaque,
-                &(rawview_export){ .name = d->name,
-                                   .description = d->description,
-                                   .size = d->size,
-                                   .mtime_sec = d->mtime.tv_sec,
-                                   .mtime_nsec = d->mtime.tv_nsec });
+  return l->cb (l->opaque, &(rawview_export){ .name = d->name,
+                                              .description = d->description,
+                                              .size = d->size,
+                                              .mtime_sec = d->mtime.tv_sec,
+                                              .mtime_nsec = d->mtime.tv_nsec });
 }
 
 int

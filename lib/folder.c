@@ -78,7 +78,7 @@ rv_disks_add (struct rv_disks *disks, const char *name, const char *source,
 
 struct file {
   char *name;
-  struct stat st;            /* as it was looked at */
+  struct stat st; /* as it was looked at */
   bool looked_at;
   struct rv_disks disks;     /* none: it is no image, or refused */
   struct rv_strings extents; /* names that its descriptor has */
@@ -138,8 +138,7 @@ static bool
 unchanged (const struct stat *a, const struct stat *b)
 {
   return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
-         a->st_size == b->st_size &&
-         a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+         a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
          a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
          a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
          a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
@@ -245,9 +244,9 @@ look_at_disk (const struct scan *s, struct file *f, struct rv_io *io,
                               .folder = true,
                               .extents = &f->extents };
   rawview_options *opts = rawview_options_dup (s->folder->opts);
-  CLEANUP_FREE char *name = only ? strdup (f->name)
-                                 : rv_text_format ("%s:%s", f->name,
-                                                   rv_text_basename (member));
+  CLEANUP_FREE char *name =
+      only ? strdup (f->name)
+           : rv_text_format ("%s:%s", f->name, rv_text_basename (member));
   rawview_image *image;
   int r = -1;
 

@@ -10,9 +10,9 @@
 
 /* One disk that can be opened. */
 struct rv_disk {
-  char *name;             /* of the export */
-  char *source;           /* file name in the folder */
-  rawview_options *opts;  /* with disk= for a member of an OVA */
+  char *name;            /* of the export */
+  char *source;          /* file name in the folder */
+  rawview_options *opts; /* with disk= for a member of an OVA */
   char *description;
   uint64_t size; /* virtual, bytes */
   struct timespec mtime;

@@ -13,8 +13,8 @@ DEFINE_VECTOR (rv_layer_facts, struct rv_facts);
 
 struct rawview_image {
   atomic_uint refs;
-  struct rv_chain chain;        /* the image first, then its backing files */
-  struct rv_layer_facts facts;  /* one for each of the chain */
+  struct rv_chain chain;       /* the image first, then its backing files */
+  struct rv_layer_facts facts; /* one for each of the chain */
   struct rv_warnings warnings;
   struct rv_tables *tables;
   struct rv_engine *engine;
@@ -30,9 +30,9 @@ struct rv_source {
 };
 
 /* Opens the bytes of a source, not yet as an image. */
-int rv_source_open (const struct rv_source *source,
-                    const rawview_options *opts, struct rv_warnings *warnings,
-                    struct rv_io **io, rawview_error *err);
+int rv_source_open (const struct rv_source *source, const rawview_options *opts,
+                    struct rv_warnings *warnings, struct rv_io **io,
+                    rawview_error *err);
 
 /* Makes a handle of container, which came from source. */
 int rv_image_open (struct rv_io *container, const struct rv_source *source,

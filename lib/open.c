@@ -29,7 +29,7 @@ struct opening {
   const rawview_options *opts;
   struct rv_policy policy;
   struct rawview_image *image;
-  struct rv_base base; /* of the layer that is being opened */
+  struct rv_base base;        /* of the layer that is being opened */
   struct rv_strings *extents; /* see struct rv_source */
 };
 
@@ -224,9 +224,8 @@ choose_top_format (struct opening *o, struct rv_io **io,
       return -1;
   }
   else if (o->opts->disk)
-    return rv_error_usage (err,
-                           "%s: disk= is for OVA archives, which this is not",
-                           (*io)->name);
+    return rv_error_usage (
+        err, "%s: disk= is for OVA archives, which this is not", (*io)->name);
   return choose_format (o, *io, wanted, &probe, format, err);
 }
 
@@ -407,8 +406,7 @@ add_common_facts (struct rv_facts *facts, const struct rv_format *f)
   if (rv_facts_add_text (facts, "filename", f->io->name) == -1 ||
       rv_facts_add_text (facts, "format", f->ops->name) == -1 ||
       rv_facts_add_number (facts, "virtual-size", f->size) == -1 ||
-      rv_facts_add_number (facts, "actual-size", rv_io_allocated (f->io)) ==
-          -1)
+      rv_facts_add_number (facts, "actual-size", rv_io_allocated (f->io)) == -1)
     return -1;
   if (f->cluster_size == 0)
     return 0;

@@ -107,8 +107,8 @@ set_number (unsigned *field, const char *key, const char *value, unsigned min,
   uint64_t n;
 
   if (!rv_text_parse_size (value, &n) || n < min || n > max)
-    return rv_error_usage (err, "%s=%s: use a number from %u to %u", key,
-                           value, min, max);
+    return rv_error_usage (err, "%s=%s: use a number from %u to %u", key, value,
+                           min, max);
   *field = n;
   return 0;
 }
@@ -139,9 +139,8 @@ set_driver (const struct rv_format_ops **field, const char *key,
       *field = rv_formats[i];
       return 0;
     }
-  return rv_error_usage (err,
-                         "%s=%s: the formats are auto, qcow2, vmdk and raw",
-                         key, value);
+  return rv_error_usage (
+      err, "%s=%s: the formats are auto, qcow2, vmdk and raw", key, value);
 }
 
 static size_t find_option (const char *key);
@@ -204,8 +203,8 @@ set_references (rawview_options *o, const char *key, const char *value,
     return 0;
   }
   if (value[0] == '\0')
-    return rv_error_usage (err,
-                           "%s= needs same-directory, none or a folder", key);
+    return rv_error_usage (err, "%s= needs same-directory, none or a folder",
+                           key);
   return add_directory (o, value, err);
 }
 
@@ -316,8 +315,7 @@ static const struct option {
       "format of the image; auto never takes anything for raw" },
     false,
     set_format },
-  { { "snapshot", "ID|NAME",
-      "show an internal snapshot of a QCOW2 image" },
+  { { "snapshot", "ID|NAME", "show an internal snapshot of a QCOW2 image" },
     false,
     set_snapshot },
   { { "disk", "N|NAME",
@@ -336,8 +334,7 @@ static const struct option {
       "format of the backing file where the image does not record it" },
     false,
     set_parent_format },
-  { { "data-file", "FILE",
-      "the external data file of a QCOW2 image" },
+  { { "data-file", "FILE", "the external data file of a QCOW2 image" },
     false,
     set_data_file },
   { { "allow-devices", "yes|no",
@@ -348,16 +345,13 @@ static const struct option {
       "open flat files that are too short; what is missing fails to read" },
     false,
     set_allow_truncated },
-  { { "max-size", "SIZE",
-      "refuse disks larger than this (default 64T)" },
+  { { "max-size", "SIZE", "refuse disks larger than this (default 64T)" },
     false,
     set_max_size },
-  { { "cache", "SIZE",
-      "memory for decompressed clusters (default 64M)" },
+  { { "cache", "SIZE", "memory for decompressed clusters (default 64M)" },
     false,
     set_cache },
-  { { "workers", "N",
-      "threads for decompression (default: one per CPU)" },
+  { { "workers", "N", "threads for decompression (default: one per CPU)" },
     false,
     set_workers },
   { { "connections", "N",
@@ -368,8 +362,7 @@ static const struct option {
       "lock out programs that would write the image" },
     false,
     set_locking },
-  { { "fd", "N",
-      "the image is already open as this file descriptor" },
+  { { "fd", "N", "the image is already open as this file descriptor" },
     false,
     set_fd },
 };

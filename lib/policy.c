@@ -254,6 +254,5 @@ rv_policy_judge (const struct rv_policy *p, const char *image, unsigned depth,
                            "%s: its %s \"%s\" is not opened: it is outside "
                            "the folders allowed; use references=DIR%s",
                            image, role_name (ref), ref->name,
-                           ref->role == RV_REF_PARENT ? " or parent=FILE"
-                                                      : "");
+                           ref->role == RV_REF_PARENT ? " or parent=FILE" : "");
 }

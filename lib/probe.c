@@ -20,7 +20,10 @@ static const struct {
   { 0, "QED", 4, "QED" },
   { 0, "LUKS\xba\xbe", 6, "LUKS" },
   { 0, "\x1f\x8b\x08", 3, "gzip" },
-  { 0, "\xfd" "7zXZ", 6, "xz" },
+  { 0,
+    "\xfd"
+    "7zXZ",
+    6, "xz" },
   { 0, "\x28\xb5\x2f\xfd", 4, "zstd" },
   { 0, "PK\x03\x04", 4, "zip" },
   { 64, "\x7f\x10\xda\xbe", 4, "VDI" },

@@ -34,34 +34,34 @@ int params_open (const struct params *params, rawview_exports *exports);
 /* For "nbdkit rawview --help".  The options are those of rawview_option_get;
  * a test compares them.
  */
-#define PARAMS_HELP                                                            \
-  "[file=]FILE          The image, or the NBD URI of one.\n"                   \
-  "dir=DIR              Every image of a folder is an export.\n"               \
-  "export=NAME:FILE     An export with a name of its own (repeatable).\n"      \
-  "\n"                                                                         \
-  "Options, for all exports or after an export= for that one:\n"               \
-  "\n"                                                                         \
-  "format=auto|qcow2|vmdk|raw\n"                                               \
-  "                     Format of the image; auto never takes anything for\n"  \
-  "                     raw.\n"                                                \
-  "snapshot=ID|NAME     Show an internal snapshot of a QCOW2 image.\n"         \
-  "disk=N|NAME          Which disk of an OVA.\n"                               \
-  "references=same-directory|none|DIR\n"                                       \
-  "                     Where files that the image names may lie\n"            \
-  "                     (repeatable).\n"                                       \
-  "parent=FILE          The backing file or parent.\n"                         \
-  "parent-format=qcow2|vmdk|raw\n"                                             \
-  "                     Its format where the image does not record it.\n"      \
-  "data-file=FILE       The external data file of a QCOW2 image.\n"            \
-  "allow-devices=yes|no\n"                                                     \
-  "                     Open block devices too.\n"                             \
-  "allow-truncated=yes|no\n"                                                   \
-  "                     Open flat files that are too short.\n"                 \
-  "max-size=SIZE        Refuse larger disks (default 64T).\n"                  \
-  "cache=SIZE           Memory for decompressed clusters (default 64M).\n"     \
-  "workers=N            Threads for decompression (default: the CPUs).\n"      \
-  "connections=N        Connections to an NBD server (default 4).\n"           \
-  "locking=auto|on|off  Lock out programs that would write the image.\n"       \
+#define PARAMS_HELP \
+  "[file=]FILE          The image, or the NBD URI of one.\n" \
+  "dir=DIR              Every image of a folder is an export.\n" \
+  "export=NAME:FILE     An export with a name of its own (repeatable).\n" \
+  "\n" \
+  "Options, for all exports or after an export= for that one:\n" \
+  "\n" \
+  "format=auto|qcow2|vmdk|raw\n" \
+  "                     Format of the image; auto never takes anything for\n" \
+  "                     raw.\n" \
+  "snapshot=ID|NAME     Show an internal snapshot of a QCOW2 image.\n" \
+  "disk=N|NAME          Which disk of an OVA.\n" \
+  "references=same-directory|none|DIR\n" \
+  "                     Where files that the image names may lie\n" \
+  "                     (repeatable).\n" \
+  "parent=FILE          The backing file or parent.\n" \
+  "parent-format=qcow2|vmdk|raw\n" \
+  "                     Its format where the image does not record it.\n" \
+  "data-file=FILE       The external data file of a QCOW2 image.\n" \
+  "allow-devices=yes|no\n" \
+  "                     Open block devices too.\n" \
+  "allow-truncated=yes|no\n" \
+  "                     Open flat files that are too short.\n" \
+  "max-size=SIZE        Refuse larger disks (default 64T).\n" \
+  "cache=SIZE           Memory for decompressed clusters (default 64M).\n" \
+  "workers=N            Threads for decompression (default: the CPUs).\n" \
+  "connections=N        Connections to an NBD server (default 4).\n" \
+  "locking=auto|on|off  Lock out programs that would write the image.\n" \
   "fd=N                 The image is already open as this descriptor."
 
 #endif /* RAWVIEW_PLUGIN_PARAMS_H */

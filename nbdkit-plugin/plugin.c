@@ -308,4 +308,7 @@ static struct nbdkit_plugin plugin = {
   .cache = plugin_cache,
 };
 
+/* The macro defines it without declaring it. */
+struct nbdkit_plugin *plugin_init (void);
+
 NBDKIT_REGISTER_PLUGIN (plugin)

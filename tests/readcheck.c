@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* readcheck IMAGE EXPECTED [--eio OFF:LEN]... [--zero OFF:LEN]... [KEY=VALUE]...
+/* readcheck IMAGE EXPECTED [--eio OFF:LEN]... [--zero OFF:LEN]...
+ * [KEY=VALUE]...
  *
  * Compares what librawview reads of IMAGE with the bytes of EXPECTED: the whole
  * disk in large and in odd pieces, at random unaligned offsets, from several
@@ -72,13 +73,13 @@ check_read (rawview_image *image, uint8_t *buf, uint64_t len, uint64_t off)
       die ("reading %ju at %ju fails: %s", (uintmax_t) len, (uintmax_t) off,
            err.msg);
     if (err.errnum != EIO)
-      die ("reading damage at %ju gives errno %d, not EIO: %s",
-           (uintmax_t) off, err.errnum, err.msg);
+      die ("reading damage at %ju gives errno %d, not EIO: %s", (uintmax_t) off,
+           err.errnum, err.msg);
     return;
   }
   if (touches (&eio, off, len))
-    die ("reading %ju at %ju succeeds although it is damaged",
-         (uintmax_t) len, (uintmax_t) off);
+    die ("reading %ju at %ju succeeds although it is damaged", (uintmax_t) len,
+         (uintmax_t) off);
   for (uint64_t i = 0; i < len; i++)
     if (buf[i] != expected[off + i])
       die ("byte %ju is %#x, not %#x", (uintmax_t) (off + i), buf[i],
@@ -139,8 +140,7 @@ see_extent (void *opaque, const rawview_extent *e)
   if (e->zero && !is_zero (e->off, e->len))
     die ("the extent at %ju is called zero and is not", (uintmax_t) e->off);
   if (e->zero && touches (&eio, e->off, e->len))
-    die ("the extent at %ju is called zero and is damaged",
-         (uintmax_t) e->off);
+    die ("the extent at %ju is called zero and is damaged", (uintmax_t) e->off);
   if (!e->zero && !e->damaged)
     for (size_t i = 0; i < zero.n; i++)
       if (zero.r[i].off < e->off + e->len &&

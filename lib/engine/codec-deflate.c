@@ -59,13 +59,13 @@ rv_deflate_decode (struct libdeflate_decompressor *d, struct rv_view in,
 }
 
 const char *
-rv_zlib_decode (struct libdeflate_decompressor *d, struct rv_view in,
-                void *out, size_t len, size_t *got)
+rv_zlib_decode (struct libdeflate_decompressor *d, struct rv_view in, void *out,
+                size_t len, size_t *got)
 {
   size_t used;
 
-  switch (libdeflate_zlib_decompress_ex (d, in.p, in.len, out, len, &used,
-                                         got)) {
+  switch (
+      libdeflate_zlib_decompress_ex (d, in.p, in.len, out, len, &used, got)) {
   case LIBDEFLATE_SUCCESS:
     return NULL;
   case LIBDEFLATE_INSUFFICIENT_SPACE:

@@ -18,7 +18,7 @@ void rv_zstd_free (struct ZSTD_DCtx_s *d);
  * in is not looked at.  Memory is bounded whatever window a frame asks for.
  * Returns NULL or what is wrong.
  */
-const char *rv_zstd_decode (struct ZSTD_DCtx_s *d, struct rv_view in,
-                            void *out, size_t len);
+const char *rv_zstd_decode (struct ZSTD_DCtx_s *d, struct rv_view in, void *out,
+                            size_t len);
 
 #endif /* RV_CODEC_ZSTD_H */

@@ -31,8 +31,8 @@ mergeable (const struct walk *w, const rawview_extent *a,
     return true;
   return a->depth == b->depth && a->compressed == b->compressed &&
          a->has_host_off == b->has_host_off &&
-         (!a->has_host_off || (a->host_off + a->len == b->host_off &&
-                               a->filename == b->filename));
+         (!a->has_host_off ||
+          (a->host_off + a->len == b->host_off && a->filename == b->filename));
 }
 
 /* Nonzero: the walk is over. */

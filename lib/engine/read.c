@@ -159,8 +159,8 @@ read_compressed (struct batch *b, const struct rv_map *map, uint64_t off,
 }
 
 static int
-read_run (struct batch *b, const struct rv_map *map, uint64_t off,
-          uint8_t *buf, rawview_error *err)
+read_run (struct batch *b, const struct rv_map *map, uint64_t off, uint8_t *buf,
+          rawview_error *err)
 {
   switch (map->kind) {
   case RV_MAP_DATA:

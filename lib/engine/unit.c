@@ -60,8 +60,8 @@ fetch_payload (const struct rv_map *map, struct rv_codec_slot *slot,
 }
 
 int
-rv_unit_decode (const struct rv_map *map, struct rv_codec_slot *slot,
-                void *out, rawview_error *err)
+rv_unit_decode (const struct rv_map *map, struct rv_codec_slot *slot, void *out,
+                rawview_error *err)
 {
   struct rv_view payload;
   const char *wrong = NULL;
@@ -74,8 +74,7 @@ rv_unit_decode (const struct rv_map *map, struct rv_codec_slot *slot,
     wrong = rv_codec_decode (slot, map->codec, payload, out, map->unit_len,
                              map->unit_min);
   if (wrong)
-    return rv_error_corrupt (err,
-                             "%s: guest offset %#jx, host offset %#jx: %s",
+    return rv_error_corrupt (err, "%s: guest offset %#jx, host offset %#jx: %s",
                              map->io->name, (uintmax_t) map->unit_off,
                              (uintmax_t) map->host_off, wrong);
   return 0;

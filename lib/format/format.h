@@ -121,8 +121,8 @@ struct rv_format_params {
 
 struct rv_format {
   const struct rv_format_ops *ops;
-  struct rv_io *io; /* the container, one reference */
-  uint64_t size;    /* virtual size in bytes, set by open */
+  struct rv_io *io;      /* the container, one reference */
+  uint64_t size;         /* virtual size in bytes, set by open */
   uint32_t cluster_size; /* natural unit in bytes, 0 if none */
   struct rv_refs refs;   /* set by open */
   struct rv_facts facts; /* format's own: from "cluster-size" on; extents too */
@@ -175,8 +175,7 @@ struct rv_format_ops {
   int (*check) (struct rv_format *format,
                 void (*cb) (void *opaque, rawview_finding finding,
                             const char *msg),
-                void *opaque, rawview_check_result *result,
-                rawview_error *err);
+                void *opaque, rawview_check_result *result, rawview_error *err);
 
   /* Frees format with everything. */
   void (*close) (struct rv_format *format);
@@ -197,11 +196,11 @@ extern const struct rv_format_ops rv_format_vmdk;
 #define RV_PROBE_LEN 4096u
 
 /* Hard limits, from formats' own constants or our budget. */
-#define RV_MAX_CHAIN         64u          /* images in a backing chain */
-#define RV_MAX_L1_BYTES      (32u << 20)  /* L1 table or grain directory */
-#define RV_MAX_DESCRIPTOR    (1u << 20)   /* bytes of VMDK descriptor text */
-#define RV_MAX_EXTENTS       4096u        /* extents of a VMDK */
-#define RV_MAX_UNIT          (2u << 20)   /* cluster or grain, bytes */
-#define RV_DEFAULT_MAX_SIZE  (64ull << 40) /* virtual size */
+#define RV_MAX_CHAIN        64u           /* images in a backing chain */
+#define RV_MAX_L1_BYTES     (32u << 20)   /* L1 table or grain directory */
+#define RV_MAX_DESCRIPTOR   (1u << 20)    /* bytes of VMDK descriptor text */
+#define RV_MAX_EXTENTS      4096u         /* extents of a VMDK */
+#define RV_MAX_UNIT         (2u << 20)    /* cluster or grain, bytes */
+#define RV_DEFAULT_MAX_SIZE (64ull << 40) /* virtual size */
 
 #endif /* RV_FORMAT_H */

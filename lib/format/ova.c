@@ -60,8 +60,7 @@ unreadable (const struct rv_tar_member *m)
 }
 
 static int
-check_gzip (struct rv_io *io, const struct rv_tar_member *m,
-            rawview_error *err)
+check_gzip (struct rv_io *io, const struct rv_tar_member *m, rawview_error *err)
 {
   uint8_t magic[2];
 
@@ -96,8 +95,8 @@ add_disk (struct rv_io *io, const struct rv_tar_member *m,
   if (copy == NULL)
     return rv_error_nomem (err);
   rv_text_make_printable (copy);
-  if (rv_ova_members_append (disks, (struct rv_ova_member){
-                                        copy, m->off, m->len }) == -1) {
+  if (rv_ova_members_append (
+          disks, (struct rv_ova_member){ copy, m->off, m->len }) == -1) {
     free (copy);
     return rv_error_nomem (err);
   }

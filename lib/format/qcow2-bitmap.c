@@ -48,8 +48,8 @@ count_directory (struct rv_qcow2_count *c, struct rv_view dir, uint32_t n,
 {
   for (uint32_t i = 0; i < n && dir.len >= DIRECTORY_ENTRY; i++) {
     const uint8_t *p = dir.p;
-    uint64_t len = DIRECTORY_ENTRY + (uint64_t) rv_be16 (p + 18) +
-                   rv_be32 (p + 20);
+    uint64_t len =
+        DIRECTORY_ENTRY + (uint64_t) rv_be16 (p + 18) + rv_be32 (p + 20);
 
     if (count_table (c, rv_be64 (p), rv_be32 (p + 8), err) == -1)
       return -1;
@@ -75,8 +75,8 @@ rv_qcow2_count_bitmaps (struct rv_qcow2_count *c, rawview_error *err)
     rv_qcow2_report (c, RAWVIEW_FINDING_CORRUPTION,
                      "the bitmap directory (offset %#jx, %ju bytes, %u "
                      "bitmaps) is impossible",
-                     (uintmax_t) b->directory_off,
-                     (uintmax_t) b->directory_len, b->count);
+                     (uintmax_t) b->directory_off, (uintmax_t) b->directory_len,
+                     b->count);
     return 0;
   }
   rv_qcow2_count_range (c, b->directory_off, b->directory_len, 1,
@@ -84,9 +84,8 @@ rv_qcow2_count_bitmaps (struct rv_qcow2_count *c, rawview_error *err)
   dir = malloc (b->directory_len + 1);
   if (dir == NULL)
     return rv_error_nomem (err);
-  if (b->directory_len > 0 &&
-      rv_io_pread (c->q->base.io, dir, b->directory_len, b->directory_off,
-                   err) == -1)
+  if (b->directory_len > 0 && rv_io_pread (c->q->base.io, dir, b->directory_len,
+                                           b->directory_off, err) == -1)
     return -1;
   return count_directory (c, (struct rv_view){ dir, b->directory_len },
                           b->count, err);

@@ -15,10 +15,10 @@
 
 struct check {
   struct rv_qcow2_count count;
-  uint8_t *table;      /* the refcount table */
-  uint64_t table_len;  /* bytes, 0 if it cannot be read */
-  uint8_t *block;      /* one refcount block */
-  uint64_t block_off;  /* which one; 0: none */
+  uint8_t *table;     /* the refcount table */
+  uint64_t table_len; /* bytes, 0 if it cannot be read */
+  uint8_t *block;     /* one refcount block */
+  uint64_t block_off; /* which one; 0: none */
 };
 
 static struct rv_io *
@@ -60,8 +60,7 @@ load_table (struct check *k, rawview_error *err)
   k->table_len = len;
   rv_qcow2_count_range (&k->count, h->refcount_table_off, len, 1,
                         "the refcount table");
-  return rv_io_pread (container (k), k->table, len, h->refcount_table_off,
-                      err);
+  return rv_io_pread (container (k), k->table, len, h->refcount_table_off, err);
 }
 
 static bool
@@ -105,8 +104,7 @@ refcount (struct check *k, uint64_t cluster, uint64_t *n, rawview_error *err)
     return 0;
   if (k->block_off != off) {
     k->block_off = 0;
-    if (rv_io_pread (container (k), k->block, cluster_size (k), off, err) ==
-        -1)
+    if (rv_io_pread (container (k), k->block, cluster_size (k), off, err) == -1)
       return -1;
     k->block_off = off;
   }
@@ -257,8 +255,8 @@ rv_qcow2_check (struct rv_format *format,
                 void *opaque, rawview_check_result *result, rawview_error *err)
 {
   struct rv_qcow2 *q = (struct rv_qcow2 *) format;
-  struct check k = { .count = { .cb = cb, .opaque = opaque,
-                                .result = result } };
+  struct check k = { .count = {
+                         .cb = cb, .opaque = opaque, .result = result } };
   int r = rv_qcow2_count_init (&k.count, q, err);
 
   if (r == 0) {

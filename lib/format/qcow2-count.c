@@ -111,8 +111,8 @@ count_l1_entry (struct rv_qcow2_count *c, uint64_t i, uint64_t entry)
 
   if (entry & QCOW2_L1_RESERVED)
     rv_qcow2_report (c, RAWVIEW_FINDING_CORRUPTION,
-                     "L1 entry %ju (%#jx) has reserved bits set",
-                     (uintmax_t) i, (uintmax_t) entry);
+                     "L1 entry %ju (%#jx) has reserved bits set", (uintmax_t) i,
+                     (uintmax_t) entry);
   if (off == 0)
     return;
   if (off & (cluster_size (c) - 1) ||
@@ -199,12 +199,12 @@ count_l2_entry (struct rv_qcow2_count *c, uint64_t l2_off, uint32_t i,
                      "entry %u of the L2 table at %#jx has %s", i,
                      (uintmax_t) l2_off, wrong);
   else if (cluster.kind == QCOW2_CLUSTER_COMPRESSED)
-    rv_qcow2_count_range (c, cluster.host_off,
-                          rv_min_u64 (cluster.host_len,
-                                      c->q->base.io->size -
-                                          rv_min_u64 (cluster.host_off,
-                                                      c->q->base.io->size)),
-                          n, "a compressed cluster");
+    rv_qcow2_count_range (
+        c, cluster.host_off,
+        rv_min_u64 (cluster.host_len,
+                    c->q->base.io->size -
+                        rv_min_u64 (cluster.host_off, c->q->base.io->size)),
+        n, "a compressed cluster");
   else if (cluster.host_off != 0)
     rv_qcow2_count_range (c, cluster.host_off, cluster_size (c), n,
                           "a data cluster");

@@ -13,9 +13,9 @@ struct rv_qcow2_count {
   void (*cb) (void *opaque, rawview_finding finding, const char *msg);
   void *opaque;
   rawview_check_result *result;
-  uint64_t clusters;   /* of the file, the last one may be cut */
-  uint32_t *users;     /* of each cluster */
-  uint32_t *l2_users;  /* L1 entries that name an L2 table there */
+  uint64_t clusters;  /* of the file, the last one may be cut */
+  uint32_t *users;    /* of each cluster */
+  uint32_t *l2_users; /* L1 entries that name an L2 table there */
 };
 
 int rv_qcow2_count_init (struct rv_qcow2_count *c, struct rv_qcow2 *q,
@@ -35,8 +35,8 @@ void rv_qcow2_report (struct rv_qcow2_count *c, rawview_finding finding,
 /* One more user, or n, for each cluster of the range; a corruption if it is not
  * inside the file.
  */
-void rv_qcow2_count_range (struct rv_qcow2_count *c, uint64_t off,
-                           uint64_t len, uint32_t n, const char *what);
+void rv_qcow2_count_range (struct rv_qcow2_count *c, uint64_t off, uint64_t len,
+                           uint32_t n, const char *what);
 
 /* The dirty bitmaps' directory, tables and contents. */
 int rv_qcow2_count_bitmaps (struct rv_qcow2_count *c, rawview_error *err);

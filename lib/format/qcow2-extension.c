@@ -99,9 +99,8 @@ rv_qcow2_extensions_parse (struct rv_view cluster, const char *name,
                               name, type, (uintmax_t) off, len,
                               (uintmax_t) limit);
     if (seen_before (type, &seen))
-      return rv_error_format (err,
-                              "%s: QCOW2 header extension %#x stands twice",
-                              name, type);
+      return rv_error_format (
+          err, "%s: QCOW2 header extension %#x stands twice", name, type);
     if (take (type, data, name, header, ext, err) == -1)
       return -1;
     off += 8 + ((uint64_t) len + 7) / 8 * 8;

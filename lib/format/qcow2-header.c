@@ -60,10 +60,10 @@ check_compression (const char *name, const struct rv_qcow2_header *h,
   bool bit = h->incompatible & QCOW2_INCOMPAT_COMPRESSION;
 
   if (bit != (h->compression_type != QCOW2_COMPRESSION_ZLIB))
-    return rv_error_format (err,
-                            "%s: QCOW2 compression_type %u contradicts "
-                            "incompatible feature bit 3, which is %s",
-                            name, h->compression_type, bit ? "set" : "clear");
+    return rv_error_corrupt (err,
+                             "%s: QCOW2 compression_type %u contradicts "
+                             "incompatible feature bit 3, which is %s",
+                             name, h->compression_type, bit ? "set" : "clear");
   if (h->compression_type > QCOW2_COMPRESSION_ZSTD)
     return rv_error_unsupported (err,
                                  "%s: QCOW2 compression_type %u is not known "
@@ -78,10 +78,9 @@ check_geometry (const char *name, const struct rv_qcow2_header *h,
 {
   if (h->cluster_bits < QCOW2_MIN_CLUSTER_BITS ||
       h->cluster_bits > QCOW2_MAX_CLUSTER_BITS)
-    return rv_error_format (err,
-                            "%s: QCOW2 cluster_bits %u is outside %u to %u",
-                            name, h->cluster_bits, QCOW2_MIN_CLUSTER_BITS,
-                            QCOW2_MAX_CLUSTER_BITS);
+    return rv_error_format (
+        err, "%s: QCOW2 cluster_bits %u is outside %u to %u", name,
+        h->cluster_bits, QCOW2_MIN_CLUSTER_BITS, QCOW2_MAX_CLUSTER_BITS);
   if (h->header_length > rv_qcow2_cluster_size (h))
     return rv_error_format (err,
                             "%s: QCOW2 header_length %u is larger than a "
@@ -105,8 +104,8 @@ check_encryption (const char *name, const struct rv_qcow2_header *h,
   if (h->crypt_method == 0)
     return 0;
   if (h->crypt_method > 2)
-    return rv_error_format (err, "%s: QCOW2 crypt_method %u is not known",
-                            name, h->crypt_method);
+    return rv_error_format (err, "%s: QCOW2 crypt_method %u is not known", name,
+                            h->crypt_method);
   return rv_error_unsupported (err,
                                "%s: the image is encrypted (%s), which is not "
                                "supported; decrypt it with qemu-img convert "
@@ -165,9 +164,12 @@ rv_qcow2_header_parse (struct rv_view view, const char *name,
                        struct rv_qcow2_header *h, rawview_error *err)
 {
   *h = (struct rv_qcow2_header){ 0 };
-  if (view.len < 8 || memcmp (view.p, "QFI\xfb", 4) != 0)
+  if (view.len < 4 || memcmp (view.p, "QFI\xfb", 4) != 0)
     return rv_error_format (err, "%s: not a QCOW2 image: no QFI signature",
                             name);
+  if (view.len < 8)
+    return rv_error_corrupt (err, "%s: truncated inside the QCOW2 header",
+                             name);
   h->version = rv_be32 (view.p + 4);
   if (h->version == 1)
     return rv_error_unsupported (err,

@@ -151,8 +151,8 @@ check_data (const struct rv_qcow2 *q, struct segment *run)
   run->len = rv_min_u64 (run->len, end - run->host_off);
   if (q->data_io != q->base.io)
     return NULL;
-  run->len = rv_qcow2_metadata_clear (&q->metadata, run->host_off, run->len,
-                                      &what);
+  run->len =
+      rv_qcow2_metadata_clear (&q->metadata, run->host_off, run->len, &what);
   return run->len == 0 ? what : NULL;
 }
 
@@ -308,9 +308,9 @@ map_l2 (struct rv_qcow2 *q, uint64_t l2_off, uint64_t off, uint64_t len,
   uint64_t cluster = off >> q->header.cluster_bits;
   uint32_t index = cluster & ((1u << rv_qcow2_l2_bits (&q->header)) - 1);
   uint64_t piece_off = l2_off + (uint64_t) (index / per_piece) * piece_len;
-  uint64_t left = ((uint64_t) (per_piece - index % per_piece)
-                   << q->header.cluster_bits) -
-                  off % cluster_size (q);
+  uint64_t left =
+      ((uint64_t) (per_piece - index % per_piece) << q->header.cluster_bits) -
+      off % cluster_size (q);
   struct lookup l = { .q = q,
                       .off = off,
                       .len = rv_min_u64 (len, left),
@@ -343,10 +343,9 @@ rv_qcow2_map (struct rv_format *format, uint64_t off, uint64_t len,
   wrong = check_l1_entry (q, entry);
   if (wrong) {
     *damaged = rv_min_u64 (len, ((i + 1) << l1_shift (q)) - off);
-    return rv_error_corrupt (err,
-                             "%s: the QCOW2 L1 entry %ju (%#jx) has %s",
-                             q->base.io->name, (uintmax_t) i,
-                             (uintmax_t) entry, wrong);
+    return rv_error_corrupt (err, "%s: the QCOW2 L1 entry %ju (%#jx) has %s",
+                             q->base.io->name, (uintmax_t) i, (uintmax_t) entry,
+                             wrong);
   }
   return map_l2 (q, entry & QCOW2_OFFSET_MASK, off, len, map, damaged, err);
 }

@@ -92,8 +92,8 @@ static int
 load_refblocks (struct rv_qcow2_metadata *m, struct rv_io *io,
                 const struct rv_qcow2_header *header, rawview_error *err)
 {
-  uint64_t len =
-      (uint64_t) header->refcount_table_clusters << header->cluster_bits;
+  uint64_t len = (uint64_t) header->refcount_table_clusters
+                 << header->cluster_bits;
   uint64_t off = header->refcount_table_off;
   CLEANUP_FREE uint8_t *table = NULL;
   bool nomem = false, sane;
@@ -120,16 +120,15 @@ load_refblocks (struct rv_qcow2_metadata *m, struct rv_io *io,
 
 int
 rv_qcow2_metadata_init (struct rv_qcow2_metadata *m, struct rv_io *io,
-                        const struct rv_qcow2_header *header,
-                        const uint8_t *l1, uint64_t l1_off, uint32_t l1_size,
-                        rawview_error *err)
+                        const struct rv_qcow2_header *header, const uint8_t *l1,
+                        uint64_t l1_off, uint32_t l1_size, rawview_error *err)
 {
   *m = (struct rv_qcow2_metadata){
     .cluster_size = rv_qcow2_cluster_size (header),
     .l1_off = l1_off,
-    .l1_len = rv_div_up ((uint64_t) l1_size * 8,
-                         rv_qcow2_cluster_size (header)) *
-              rv_qcow2_cluster_size (header),
+    .l1_len =
+        rv_div_up ((uint64_t) l1_size * 8, rv_qcow2_cluster_size (header)) *
+        rv_qcow2_cluster_size (header),
   };
   if (collect_l2 (m, l1, l1_size, io->size) == -1) {
     rv_error_nomem (err);

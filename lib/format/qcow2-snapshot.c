@@ -5,7 +5,6 @@
 #include "format/qcow2-snapshot.h"
 #include "util/checked.h"
 
-#define ENTRY_LEN       40u
 #define MAX_EXTRA_LEN   1024u
 #define EXTRA_USED      16u
 #define MAX_TABLE_BYTES (64u << 20)
@@ -62,7 +61,7 @@ rv_qcow2_snapshot_read (struct rv_io *io, const struct rv_qcow2_header *header,
                         uint64_t *off, struct rv_qcow2_snapshot *s,
                         rawview_error *err)
 {
-  uint8_t e[ENTRY_LEN];
+  uint8_t e[QCOW2_SNAPSHOT_MIN_LEN];
   uint16_t id_len, name_len;
   uint32_t extra_len;
   uint64_t at = *off;
@@ -79,7 +78,7 @@ rv_qcow2_snapshot_read (struct rv_io *io, const struct rv_qcow2_header *header,
   s->vm_clock_nsec = rv_be64 (e + 24);
   s->vm_state_size = rv_be32 (e + 32);
   extra_len = rv_be32 (e + 36);
-  at += ENTRY_LEN;
+  at += QCOW2_SNAPSHOT_MIN_LEN;
   if (read_extra (io, at, extra_len, s, err) == -1)
     return -1;
   at += extra_len;

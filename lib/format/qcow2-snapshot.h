@@ -9,6 +9,8 @@
 #include "format/qcow2-header.h"
 #include "io/io.h"
 
+#define QCOW2_SNAPSHOT_MIN_LEN 40u /* bytes of the smallest entry */
+
 struct rv_qcow2_snapshot {
   uint64_t l1_off;
   uint32_t l1_size; /* entries */
@@ -27,16 +29,15 @@ void rv_qcow2_snapshot_release (struct rv_qcow2_snapshot *s);
  * up to their first NUL.
  */
 int rv_qcow2_snapshot_read (struct rv_io *io,
-                            const struct rv_qcow2_header *header,
-                            uint64_t *off, struct rv_qcow2_snapshot *s,
-                            rawview_error *err);
+                            const struct rv_qcow2_header *header, uint64_t *off,
+                            struct rv_qcow2_snapshot *s, rawview_error *err);
 
 /* Finds a snapshot as qemu-img -l does: by id, else by name.  The table is read
  * entry by entry, so the cost is bounded by its limits.
  */
 int rv_qcow2_snapshot_find (struct rv_io *io,
                             const struct rv_qcow2_header *header,
-                            const char *id_or_name,
-                            struct rv_qcow2_snapshot *s, rawview_error *err);
+                            const char *id_or_name, struct rv_qcow2_snapshot *s,
+                            rawview_error *err);
 
 #endif /* RV_QCOW2_SNAPSHOT_H */

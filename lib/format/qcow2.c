@@ -80,8 +80,7 @@ check_size (struct rv_qcow2 *q, uint64_t size, uint64_t max_size,
             rawview_error *err)
 {
   if (size > max_size)
-    return rv_error_limit (err,
-                           "%s: virtual size %ju is above max-size %ju",
+    return rv_error_limit (err, "%s: virtual size %ju is above max-size %ju",
                            q->base.io->name, (uintmax_t) size,
                            (uintmax_t) max_size);
   q->base.size = rv_align_down (size, 512);
@@ -128,6 +127,23 @@ load_l1 (struct rv_qcow2 *q, rawview_error *err)
   return rv_io_pread (q->base.io, q->l1, bytes, q->l1_off, err);
 }
 
+/* Its entries are looked at when somebody wants them. */
+static int
+check_snapshot_table (struct rv_qcow2 *q, rawview_error *err)
+{
+  const struct rv_qcow2_header *h = &q->header;
+  uint64_t least = (uint64_t) h->nb_snapshots * QCOW2_SNAPSHOT_MIN_LEN;
+
+  if (h->nb_snapshots > 0 &&
+      !rv_range_fits (h->snapshots_off, least, q->base.io->size))
+    return rv_error_corrupt (err,
+                             "%s: truncated: the QCOW2 snapshot table (offset "
+                             "%#jx, %u entries) does not fit into the file",
+                             q->base.io->name, (uintmax_t) h->snapshots_off,
+                             h->nb_snapshots);
+  return 0;
+}
+
 /* The snapshot's own L1 table and, unlike QEMU, its own size. */
 static int
 choose_snapshot (struct rv_qcow2 *q, const struct rv_format_params *params,
@@ -158,7 +174,8 @@ open_tables (struct rv_qcow2 *q, const struct rv_format_params *params,
 {
   q->l1_off = q->header.l1_off;
   q->l1_size = q->header.l1_size;
-  if (check_size (q, q->header.size, params->max_size, err) == -1)
+  if (check_size (q, q->header.size, params->max_size, err) == -1 ||
+      check_snapshot_table (q, err) == -1)
     return -1;
   if (params->snapshot && choose_snapshot (q, params, err) == -1)
     return -1;
@@ -203,8 +220,7 @@ refer_to_backing (struct rv_qcow2 *q, struct rv_view cluster,
                              "cannot have a backing file",
                              q->base.io->name);
   if (copy_name (q,
-                 (struct rv_view){ cluster.p + h->backing_off,
-                                   h->backing_len },
+                 (struct rv_view){ cluster.p + h->backing_off, h->backing_len },
                  "backing file", &name, err) == -1)
     return -1;
   if (rv_refs_add (&q->base.refs, RV_REF_PARENT, name,
@@ -259,8 +275,7 @@ remember_bitmaps (struct rv_qcow2 *q, struct rv_view v)
   q->bitmaps = (struct rv_qcow2_bitmaps){ .present = true,
                                           .count = rv_be32 (v.p),
                                           .directory_len = rv_be64 (v.p + 8),
-                                          .directory_off =
-                                              rv_be64 (v.p + 16) };
+                                          .directory_off = rv_be64 (v.p + 16) };
 }
 
 /*--- Facts --------------------------------------------------------------*/
@@ -291,10 +306,9 @@ add_facts (struct rv_qcow2 *q, const struct rv_qcow2_extensions *ext)
                          rv_qcow2_ext_l2 (h)) == -1)
     return -1;
   if (h->incompatible & QCOW2_INCOMPAT_DATA_FILE) {
-    CLEANUP_FREE char *name =
-        strndup ((const char *) ext->data_file.p ? (const char *) ext->data_file.p
-                                                 : "",
-                 ext->data_file.len);
+    CLEANUP_FREE char *name = strndup (
+        (const char *) ext->data_file.p ? (const char *) ext->data_file.p : "",
+        ext->data_file.len);
 
     if (name == NULL ||
         rv_facts_add_text (f, "format-specific.data.data-file", name) == -1 ||
@@ -380,8 +394,7 @@ attach (struct rv_format *format, size_t ref, struct rv_io *io,
   struct rv_qcow2 *q = (struct rv_qcow2 *) format;
 
   if (rv_io_same (io, q->base.io))
-    return rv_error_refused (err,
-                             "%s: the image cannot be its own data file",
+    return rv_error_refused (err, "%s: the image cannot be its own data file",
                              io->name);
   rv_io_unref (q->data_io);
   q->data_io = rv_io_ref (io);

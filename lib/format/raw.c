@@ -25,8 +25,7 @@ raw_open (struct rv_io *io, const struct rv_format_params *params,
   if (params->snapshot)
     return rv_error_usage (err, "%s: a raw disk has no snapshots", io->name);
   if (io->size > params->max_size)
-    return rv_error_limit (err,
-                           "%s: size %ju is above max-size %ju", io->name,
+    return rv_error_limit (err, "%s: size %ju is above max-size %ju", io->name,
                            (uintmax_t) io->size, (uintmax_t) params->max_size);
   f = calloc (1, sizeof *f);
   if (f == NULL)

@@ -81,8 +81,7 @@ checksum_is_right (const uint8_t *block)
 }
 
 const char *
-rv_tar_header_parse (const uint8_t block[RV_TAR_BLOCK],
-                     struct rv_tar_header *h)
+rv_tar_header_parse (const uint8_t block[RV_TAR_BLOCK], struct rv_tar_header *h)
 {
   const char *prefix = (const char *) block + PREFIX_OFF;
   bool posix = memcmp (block + MAGIC_OFF, "ustar\0", 6) == 0;
@@ -164,14 +163,13 @@ static int
 damaged (const struct rv_tar_walk *w, uint64_t off, const char *wrong,
          rawview_error *err)
 {
-  return rv_error_corrupt (err, "%s: the tar header at %ju has %s",
-                           w->io->name, (uintmax_t) off, wrong);
+  return rv_error_corrupt (err, "%s: the tar header at %ju has %s", w->io->name,
+                           (uintmax_t) off, wrong);
 }
 
 /* The next header; 0 at the end of the archive. */
 static int
-read_header (struct rv_tar_walk *w, struct rv_tar_header *h,
-             rawview_error *err)
+read_header (struct rv_tar_walk *w, struct rv_tar_header *h, rawview_error *err)
 {
   static const uint8_t zeros[RV_TAR_BLOCK];
   uint8_t block[RV_TAR_BLOCK];
@@ -199,8 +197,7 @@ read_header (struct rv_tar_walk *w, struct rv_tar_header *h,
 
 /* Moves past len bytes of contents, which must be there. */
 static int
-skip (struct rv_tar_walk *w, const char *name, uint64_t len,
-      rawview_error *err)
+skip (struct rv_tar_walk *w, const char *name, uint64_t len, rawview_error *err)
 {
   if (!rv_range_fits (w->next, len, w->io->size))
     return rv_error_corrupt (err,
@@ -242,8 +239,7 @@ take_pax (const struct rv_tar_walk *w, struct extended *x, struct rv_view v,
   x->has_size = true;
   for (size_t i = 0; i < size.len; i++)
     if (!isdigit (size.p[i]) || !rv_mul_u64 (x->size, 10, &x->size) ||
-        !rv_add_u64 (x->size, size.p[i] - '0', &x->size) ||
-        x->size > INT64_MAX)
+        !rv_add_u64 (x->size, size.p[i] - '0', &x->size) || x->size > INT64_MAX)
       return damaged (w, w->next, "an impossible pax size", err);
   return 0;
 }
@@ -272,8 +268,8 @@ read_extended (struct rv_tar_walk *w, const struct rv_tar_header *h,
 }
 
 static int
-next_member (struct rv_tar_walk *w, struct extended *x,
-             struct rv_tar_member *m, rawview_error *err)
+next_member (struct rv_tar_walk *w, struct extended *x, struct rv_tar_member *m,
+             rawview_error *err)
 {
   struct rv_tar_header h;
   int r;

@@ -12,9 +12,9 @@
 #define RV_TAR_BLOCK 512u
 
 struct rv_tar_header {
-  char type;        /* '0' a file, '5' a folder, '1' and '2' links, ... */
-  uint64_t size;    /* bytes that follow, padded to RV_TAR_BLOCK */
-  char name[257];   /* prefix, slash and name */
+  char type;      /* '0' a file, '5' a folder, '1' and '2' links, ... */
+  uint64_t size;  /* bytes that follow, padded to RV_TAR_BLOCK */
+  char name[257]; /* prefix, slash and name */
 };
 
 /* One header block, which is not all zeros.  Returns NULL or what is wrong. */

@@ -28,8 +28,8 @@ struct rv_lock_perms {
 };
 
 /* A reader of an image, and of a backing file: others may read it too. */
-#define RV_LOCK_READER                                                         \
-  ((struct rv_lock_perms){ .used = RV_LOCK_CONSISTENT_READ,                    \
+#define RV_LOCK_READER \
+  ((struct rv_lock_perms){ .used = RV_LOCK_CONSISTENT_READ, \
                            .unshared = RV_LOCK_WRITE | RV_LOCK_RESIZE })
 
 /* Locks the open file description of fd, which must be readable, until its last

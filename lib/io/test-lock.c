@@ -33,8 +33,8 @@ other_user (const off_t *bytes, size_t n)
   return fd;
 }
 
-#define OTHER_USER(...)                                                        \
-  other_user ((const off_t[]){ __VA_ARGS__ },                                  \
+#define OTHER_USER(...) \
+  other_user ((const off_t[]){ __VA_ARGS__ }, \
               sizeof (const off_t[]){ __VA_ARGS__ } / sizeof (off_t))
 
 static int

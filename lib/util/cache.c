@@ -17,7 +17,7 @@
 enum state { LOADING, LOADED, FAILED };
 
 struct rv_cache_block {
-  struct rv_cache_block *chain;       /* next of the same hash */
+  struct rv_cache_block *chain;         /* next of the same hash */
   struct rv_cache_block *newer, *older; /* while unpinned and LOADED */
   struct rv_cache_key key;
   enum state state;
@@ -30,7 +30,7 @@ struct rv_cache_block {
 struct rv_cache {
   pthread_mutex_t lock; /* protects everything below, and all blocks */
   pthread_cond_t loaded;
-  size_t budget, used;                   /* bytes */
+  size_t budget, used;                    /* bytes */
   struct rv_cache_block *newest, *oldest; /* unpinned ones */
   struct rv_cache_block **table;
   size_t table_len; /* a power of two */
@@ -179,10 +179,9 @@ insert_loading (struct rv_cache *c, const struct rv_cache_key *key, size_t len)
 
   if (b == NULL)
     return NULL;
-  *b = (struct rv_cache_block){ .key = *key,
-                                .state = LOADING,
-                                .pins = 1,
-                                .len = len };
+  *b = (struct rv_cache_block){
+    .key = *key, .state = LOADING, .pins = 1, .len = len
+  };
   if (c->blocks >= c->table_len)
     grow_table (c);
   p = bucket (c, key);
@@ -217,8 +216,8 @@ unpin (struct rv_cache *c, struct rv_cache_block *b)
 
 /* Loads b, which this thread has just inserted. */
 static int
-load_block (struct rv_cache *c, struct rv_cache_block *b,
-            rv_cache_load_fn load, void *opaque, rawview_error *err)
+load_block (struct rv_cache *c, struct rv_cache_block *b, rv_cache_load_fn load,
+            void *opaque, rawview_error *err)
 {
   rawview_error e = { 0 };
   int r;

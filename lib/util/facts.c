@@ -35,9 +35,9 @@ rv_facts_add_number (struct rv_facts *f, const char *key, uint64_t number)
 int
 rv_facts_add_bool (struct rv_facts *f, const char *key, bool value)
 {
-  return rv_facts_append (f, (rawview_fact){ .key = key,
-                                             .type = RAWVIEW_FACT_BOOL,
-                                             .number = value });
+  return rv_facts_append (
+      f,
+      (rawview_fact){ .key = key, .type = RAWVIEW_FACT_BOOL, .number = value });
 }
 
 void

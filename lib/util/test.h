@@ -61,42 +61,42 @@ test_fail (const char *file, int line, const char *fmt, ...)
 
 /* The values of these are true if the check held. */
 #define CHECK(cond) test_true (__FILE__, __LINE__, #cond, (cond))
-#define CHECK_EQ_U64(a, b)                                                     \
+#define CHECK_EQ_U64(a, b) \
   test_eq_u64 (__FILE__, __LINE__, #a " == " #b, (a), (b))
-#define CHECK_EQ_INT(a, b)                                                     \
+#define CHECK_EQ_INT(a, b) \
   test_eq_int (__FILE__, __LINE__, #a " == " #b, (a), (b))
-#define CHECK_STR_EQ(a, b)                                                     \
+#define CHECK_STR_EQ(a, b) \
   test_str_eq (__FILE__, __LINE__, #a " == " #b, (a), (b))
-#define CHECK_MEM_EQ(a, b, len)                                                \
+#define CHECK_MEM_EQ(a, b, len) \
   test_mem_eq (__FILE__, __LINE__, #a " == " #b, (a), (b), (len))
 
 /* pattern: as in the shell, over the whole string: "*no such*". */
-#define CHECK_STR_MATCH(s, pattern)                                            \
+#define CHECK_STR_MATCH(s, pattern) \
   test_str_match (__FILE__, __LINE__, #s, (s), (pattern))
 
 /* err: a rawview_error that must be of this kind and message. */
-#define CHECK_ERROR(err, kind, pattern)                                        \
+#define CHECK_ERROR(err, kind, pattern) \
   test_error (__FILE__, __LINE__, #err, &(err), (kind), (pattern))
 
 /* A call that returns 0 or -1 and has filled err. */
 #define CHECK_OK(call, err) test_ok (__FILE__, __LINE__, #call, (call), &(err))
 
-#define REQUIRE(cond)                                                          \
-  do {                                                                         \
-    if (!CHECK (cond))                                                         \
-      return;                                                                  \
+#define REQUIRE(cond) \
+  do { \
+    if (!CHECK (cond)) \
+      return; \
   } while (0)
-#define REQUIRE_OK(call, err)                                                  \
-  do {                                                                         \
-    if (!CHECK_OK (call, err))                                                 \
-      return;                                                                  \
+#define REQUIRE_OK(call, err) \
+  do { \
+    if (!CHECK_OK (call, err)) \
+      return; \
   } while (0)
 
 /* Leaves a test that cannot run here. */
-#define SKIP(why)                                                              \
-  do {                                                                         \
-    test_skipped = (why);                                                      \
-    return;                                                                    \
+#define SKIP(why) \
+  do { \
+    test_skipped = (why); \
+    return; \
   } while (0)
 
 #define TEST(fn) test_run (#fn, fn)
