@@ -130,15 +130,15 @@ a_sound_image_has_no_findings (void)
                 0);
 }
 
-#define CHECK_FINDING(m, counter, n, pattern)                                  \
-  do {                                                                         \
-    struct seen s_;                                                            \
-    check_image ((m), &s_);                                                    \
-    CHECK_EQ_U64 (s_.result.counter, (n));                                     \
-    CHECK_EQ_U64 (s_.result.corruptions + s_.result.leaks +                    \
-                      s_.result.check_errors,                                  \
-                  (n));                                                        \
-    CHECK_STR_MATCH (s_.first, (pattern));                                     \
+#define CHECK_FINDING(m, counter, n, pattern) \
+  do { \
+    struct seen s_; \
+    check_image ((m), &s_); \
+    CHECK_EQ_U64 (s_.result.counter, (n)); \
+    CHECK_EQ_U64 (s_.result.corruptions + s_.result.leaks + \
+                      s_.result.check_errors, \
+                  (n)); \
+    CHECK_STR_MATCH (s_.first, (pattern)); \
   } while (0)
 
 static void

@@ -75,7 +75,7 @@ try_anything (const uint8_t *good, size_t len,
   }
 }
 
-#define CHECK_BAD(list, good, len, parse)                                      \
+#define CHECK_BAD(list, good, len, parse) \
   check_bad (list, sizeof (list) / sizeof (list)[0], good, len, parse)
 
 /*--- Hosted sparse ------------------------------------------------------*/

@@ -12,29 +12,29 @@
 #define SPAN    (TABLE_ENTRIES * GRAIN)
 
 /* Maps off and compares kind and length; host_off for data. */
-#define CHECK_MAP(d, off, kind_, len_, host_)                                  \
-  do {                                                                         \
-    struct rv_map map_;                                                        \
-    uint64_t damaged_;                                                         \
-    rawview_error err_;                                                        \
-    if (CHECK_OK (disk_map ((d), (off), &map_, &damaged_, &err_), err_)) {     \
-      CHECK_EQ_INT (map_.kind, (kind_));                                       \
-      CHECK_EQ_U64 (map_.len, (len_));                                         \
-      if ((kind_) == RV_MAP_DATA)                                              \
-        CHECK_EQ_U64 (map_.host_off, (host_));                                 \
-    }                                                                          \
+#define CHECK_MAP(d, off, kind_, len_, host_) \
+  do { \
+    struct rv_map map_; \
+    uint64_t damaged_; \
+    rawview_error err_; \
+    if (CHECK_OK (disk_map ((d), (off), &map_, &damaged_, &err_), err_)) { \
+      CHECK_EQ_INT (map_.kind, (kind_)); \
+      CHECK_EQ_U64 (map_.len, (len_)); \
+      if ((kind_) == RV_MAP_DATA) \
+        CHECK_EQ_U64 (map_.host_off, (host_)); \
+    } \
   } while (0)
 
-#define CHECK_DAMAGE(d, off, damage, kind, pattern)                            \
-  do {                                                                         \
-    struct rv_map map_;                                                        \
-    uint64_t damaged_;                                                         \
-    rawview_error err_;                                                        \
-    if (CHECK_EQ_INT (disk_map ((d), (off), &map_, &damaged_, &err_), -1)) {   \
-      CHECK_EQ_U64 (damaged_, (damage));                                       \
-      CHECK_ERROR (err_, (kind), (pattern));                                   \
-      CHECK_EQ_INT (err_.errnum, EIO);                                         \
-    }                                                                          \
+#define CHECK_DAMAGE(d, off, damage, kind, pattern) \
+  do { \
+    struct rv_map map_; \
+    uint64_t damaged_; \
+    rawview_error err_; \
+    if (CHECK_EQ_INT (disk_map ((d), (off), &map_, &damaged_, &err_), -1)) { \
+      CHECK_EQ_U64 (damaged_, (damage)); \
+      CHECK_ERROR (err_, (kind), (pattern)); \
+      CHECK_EQ_INT (err_.errnum, EIO); \
+    } \
   } while (0)
 
 /*--- Hosted sparse ------------------------------------------------------*/

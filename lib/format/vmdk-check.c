@@ -67,7 +67,7 @@ tell (struct walk *w, rawview_finding finding, uint64_t n, const char *fmt, ...)
          w->told++ < TOLD_MAX ? msg : "more findings are only counted");
 }
 
-#define CORRUPTION(w, ...)                                                     \
+#define CORRUPTION(w, ...) \
   tell ((w), RAWVIEW_FINDING_CORRUPTION, 1, __VA_ARGS__)
 
 static void

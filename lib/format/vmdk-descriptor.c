@@ -20,7 +20,7 @@ struct parser {
   rawview_error *err;
 };
 
-#define LINE_ERROR(p, fmt, ...)                                                \
+#define LINE_ERROR(p, fmt, ...) \
   rv_error_format ((p)->err, "%s: line %u of the descriptor: " fmt, (p)->file, \
                    (p)->line_no, __VA_ARGS__)
 

@@ -43,7 +43,7 @@ struct context {
   rawview_error *err;
 };
 
-#define LINE_ERROR(c, fmt, ...)                                                \
+#define LINE_ERROR(c, fmt, ...) \
   rv_error_format ((c)->err, "%s: line %u of the descriptor: " fmt, (c)->file, \
                    (c)->line_no, __VA_ARGS__)
 
@@ -68,7 +68,7 @@ find_word (struct rv_vmdk_span word, const char *const *list, size_t n)
       return i;
   return -1;
 }
-#define FIND_WORD(word, list)                                                  \
+#define FIND_WORD(word, list) \
   find_word ((word), (list), sizeof (list) / sizeof (list)[0])
 
 /* Takes one field off the text; quotes are not part of it.  False if a quote
