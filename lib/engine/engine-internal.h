@@ -9,6 +9,11 @@
 #include "engine/workers.h"
 #include "util/cache.h"
 
+/* A call that asks where things are, and moves no bytes, looks up so many runs
+ * and no more: a hostile image has billions.
+ */
+#define RV_WALK_MAX 4096u
+
 struct rv_engine {
   const struct rv_chain *chain;
   struct rv_cache *clusters; /* decompressed ones */

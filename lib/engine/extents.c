@@ -9,9 +9,6 @@
 #include "engine/engine-internal.h"
 #include "util/checked.h"
 
-/* A call ends after so many table look-ups, and goes on in the next one. */
-#define STEPS_MAX 16384u
-
 struct walk {
   struct rv_engine *engine;
   bool runs; /* RAWVIEW_EXTENTS_RUNS */
@@ -97,7 +94,7 @@ rv_engine_extents (struct rv_engine *e, uint64_t len, uint64_t off,
                     .opaque = opaque };
   uint64_t end = off + len;
 
-  for (unsigned steps = 0; off < end && steps < STEPS_MAX; steps++) {
+  for (unsigned steps = 0; off < end && steps < RV_WALK_MAX; steps++) {
     rawview_extent extent = { .off = off };
     struct rv_map map;
 

@@ -217,7 +217,7 @@ rv_engine_pread (struct rv_engine *e, void *buf, size_t len, uint64_t off,
 void
 rv_engine_prefetch (struct rv_engine *e, uint64_t len, uint64_t off)
 {
-  while (len > 0) {
+  for (unsigned steps = 0; len > 0 && steps < RV_WALK_MAX; steps++) {
     struct rv_map map;
     uint64_t n = len;
     unsigned depth;
