@@ -74,7 +74,10 @@ class SeSparse(GrainFile):
         blob = self.blob = Blob()
         count = -(-self.size // (self.per_table * self.grain))
         used = sorted({g // self.per_table for g in self.map})
-        stored = [g for g, k in self.map.items() if isinstance(k, Grain)]
+        stored = {}
+        for g, k in self.map.items():
+            if isinstance(k, Grain):
+                stored[g] = len(stored)
         areas = {"volatile_header": 1, "journal_header": 1, "journal": 8,
                  "grain_dir": sectors(8 * count),
                  "grain_tables": 64 * max(1, len(used)),
@@ -116,5 +119,5 @@ class SeSparse(GrainFile):
 
     def write_entry(self, g, at, stored):
         k = self.map.get(g, 0)
-        value = self.gte(stored.index(g)) if isinstance(k, Grain) else k
+        value = self.gte(stored[g]) if isinstance(k, Grain) else k
         self.blob.field(f"gt[{g}]", at, "le64", value)
