@@ -11,6 +11,8 @@
 #include "util/error.h"
 #include "util/text.h"
 
+#define MAX_DISKS 256u
+
 void
 rv_ova_members_free (struct rv_ova_members *members)
 {
@@ -77,29 +79,39 @@ check_gzip (struct rv_io *io, const struct rv_tar_member *m, rawview_error *err)
 }
 
 static int
+append_disk (struct rv_ova_members *disks, const struct rv_tar_member *m,
+             char *name, rawview_error *err)
+{
+  if (rv_ova_members_append (disks, (struct rv_ova_member){
+                                        name, m->off, m->len }) == -1)
+    return rv_error_nomem (err);
+  return 0;
+}
+
+static int
 add_disk (struct rv_io *io, const struct rv_tar_member *m,
           struct rv_ova_members *disks, rawview_error *err)
 {
   const char *name = m->name;
-  char *copy;
+  CLEANUP_FREE char *shown = NULL;
 
   while (strncmp (name, "./", 2) == 0)
     name += 2;
+  shown = strdup (name);
+  if (shown == NULL)
+    return rv_error_nomem (err);
+  rv_text_make_printable (shown);
   for (size_t i = 0; i < disks->len; i++)
-    if (strcmp (disks->ptr[i].name, name) == 0)
+    if (strcmp (disks->ptr[i].name, shown) == 0)
       return rv_error_corrupt (err, "%s: two members are called \"%s\"",
-                               io->name, name);
-  if (check_gzip (io, m, err) == -1)
+                               io->name, shown);
+  if (disks->len >= MAX_DISKS)
+    return rv_error_limit (err, "%s: more than %u disks in the archive",
+                           io->name, MAX_DISKS);
+  if (check_gzip (io, m, err) == -1 ||
+      append_disk (disks, m, shown, err) == -1)
     return -1;
-  copy = strdup (name);
-  if (copy == NULL)
-    return rv_error_nomem (err);
-  rv_text_make_printable (copy);
-  if (rv_ova_members_append (
-          disks, (struct rv_ova_member){ copy, m->off, m->len }) == -1) {
-    free (copy);
-    return rv_error_nomem (err);
-  }
+  shown = NULL;
   return 0;
 }
 
@@ -120,9 +132,9 @@ look_at (struct rv_io *io, const struct rv_tar_member *m, unsigned *nr_ovf,
   return add_disk (io, m, disks, err);
 }
 
-int
-rv_ova_disks (struct rv_io *io, struct rv_ova_members *disks,
-              struct rv_warnings *warnings, rawview_error *err)
+static int
+find_disks (struct rv_io *io, struct rv_ova_members *disks,
+            struct rv_warnings *warnings, rawview_error *err)
 {
   struct rv_tar_walk walk = { .io = io };
   struct rv_tar_member m;
@@ -144,7 +156,20 @@ rv_ova_disks (struct rv_io *io, struct rv_ova_members *disks,
   if (nr_ovf == 0)
     rv_warn (warnings, "%s: an archive of disks without an OVF description",
              io->name);
+  if (!walk.ended)
+    rv_warn (warnings, "%s: the archive has no end mark, it may be truncated",
+             io->name);
   return 0;
+}
+
+int
+rv_ova_disks (struct rv_io *io, struct rv_ova_members *disks,
+              struct rv_warnings *warnings, rawview_error *err)
+{
+  if (find_disks (io, disks, warnings, err) == 0)
+    return 0;
+  rv_ova_members_free (disks);
+  return -1;
 }
 
 /* The only member whose last part is disk; -1 if none or several. */

@@ -10,7 +10,7 @@
 #include "util/checked.h"
 #include "util/error.h"
 
-#define MAX_ENTRIES  65536u
+#define MAX_ENTRIES  4096u
 #define MAX_EXTENDED (64u << 10) /* bytes of pax records or long name */
 
 #define NAME_OFF     0u
@@ -186,7 +186,8 @@ read_header (struct rv_tar_walk *w, struct rv_tar_header *h, rawview_error *err)
                              w->io->name, (uintmax_t) w->io->size);
   if (rv_io_pread (w->io, block, sizeof block, at, err) == -1)
     return -1;
-  if (memcmp (block, zeros, sizeof block) == 0)
+  w->ended = memcmp (block, zeros, sizeof block) == 0;
+  if (w->ended)
     return 0;
   wrong = rv_tar_header_parse (block, h);
   if (wrong)
@@ -218,30 +219,78 @@ take_long_name (struct extended *x, struct rv_view v, rawview_error *err)
   return x->name ? 0 : rv_error_nomem (err);
 }
 
+static bool
+parse_decimal (struct rv_view v, uint64_t *n)
+{
+  *n = 0;
+  for (size_t i = 0; i < v.len; i++)
+    if (!isdigit (v.p[i]) || !rv_mul_u64 (*n, 10, n) ||
+        !rv_add_u64 (*n, v.p[i] - '0', n))
+      return false;
+  return v.len > 0 && *n <= INT64_MAX;
+}
+
+/* The records that we know; an empty value takes back what was said before. */
+struct pax {
+  struct rv_view path, size;
+  bool sparse; /* in any of the three ways that GNU tar has had */
+};
+
+static const char *
+parse_pax (struct rv_view records, struct pax *pax)
+{
+  static const char *const sparse_keys[] = { "GNU.sparse.major",
+                                             "GNU.sparse.map",
+                                             "GNU.sparse.size" };
+  const char *wrong = rv_tar_pax_find (records, "path", &pax->path);
+
+  if (wrong == NULL)
+    wrong = rv_tar_pax_find (records, "size", &pax->size);
+  pax->sparse = false;
+  for (size_t i = 0; i < 3 && wrong == NULL; i++) {
+    struct rv_view v;
+
+    wrong = rv_tar_pax_find (records, sparse_keys[i], &v);
+    pax->sparse = pax->sparse || v.p;
+  }
+  if (wrong == NULL && pax->path.p &&
+      memchr (pax->path.p, '\0', pax->path.len))
+    wrong = "a name with a NUL byte";
+  return wrong;
+}
+
 static int
 take_pax (const struct rv_tar_walk *w, struct extended *x, struct rv_view v,
           rawview_error *err)
 {
-  struct rv_view path, size, sparse;
-  const char *wrong = rv_tar_pax_find (v, "path", &path);
+  struct pax pax;
+  const char *wrong = parse_pax (v, &pax);
 
-  if (wrong == NULL)
-    wrong = rv_tar_pax_find (v, "size", &size);
-  if (wrong == NULL)
-    wrong = rv_tar_pax_find (v, "GNU.sparse.major", &sparse);
   if (wrong)
     return damaged (w, w->next, wrong, err);
-  if (path.p && take_long_name (x, path, err) == -1)
+  if (pax.path.len > 0 && take_long_name (x, pax.path, err) == -1)
     return -1;
-  x->sparse = sparse.p != NULL;
-  if (size.p == NULL)
+  x->sparse = x->sparse || pax.sparse;
+  if (pax.size.p == NULL)
     return 0;
-  x->has_size = true;
-  for (size_t i = 0; i < size.len; i++)
-    if (!isdigit (size.p[i]) || !rv_mul_u64 (x->size, 10, &x->size) ||
-        !rv_add_u64 (x->size, size.p[i] - '0', &x->size) || x->size > INT64_MAX)
-      return damaged (w, w->next, "an impossible pax size", err);
+  x->has_size = pax.size.len > 0;
+  if (x->has_size && !parse_decimal (pax.size, &x->size))
+    return damaged (w, w->next, "an impossible pax size", err);
   return 0;
+}
+
+/* Records for all members to come: those that would change where members are
+ * make no sense there.
+ */
+static int
+take_global (const struct rv_tar_walk *w, struct rv_view v, rawview_error *err)
+{
+  struct pax pax;
+  const char *wrong = parse_pax (v, &pax);
+
+  if (wrong == NULL && (pax.path.p || pax.size.p || pax.sparse))
+    wrong = "global pax records of name, size or holes";
+  return wrong ? damaged (w, w->next, wrong, err) : 0;
 }
 
 /* An extended header: its contents speak of the next member. */
@@ -263,6 +312,8 @@ read_extended (struct rv_tar_walk *w, const struct rv_tar_header *h,
   if (h->type == 'L' && take_long_name (x, v, err) == -1)
     return -1;
   if (h->type == 'x' && take_pax (w, x, v, err) == -1)
+    return -1;
+  if (h->type == 'g' && take_global (w, v, err) == -1)
     return -1;
   return skip (w, h->name, h->size, err);
 }

@@ -31,6 +31,7 @@ struct rv_tar_walk {
   struct rv_io *io;
   uint64_t next;    /* where the next header is */
   unsigned entries; /* headers seen */
+  bool ended;       /* with a mark, not just because the file did */
 };
 
 struct rv_tar_member {
