@@ -28,11 +28,11 @@ parse (void)
   return parse_len (sizeof head);
 }
 
-#define CHECK_REFUSED(kind, pattern)                                           \
-  do {                                                                         \
-    CHECK_EQ_INT (parse (), -1);                                               \
-    CHECK_ERROR (err, (kind), (pattern));                                      \
-    good ();                                                                   \
+#define CHECK_REFUSED(kind, pattern) \
+  do { \
+    CHECK_EQ_INT (parse (), -1); \
+    CHECK_ERROR (err, (kind), (pattern)); \
+    good (); \
   } while (0)
 
 static void

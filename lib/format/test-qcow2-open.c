@@ -18,11 +18,11 @@ begin (struct test_qcow2 *t)
   test_qcow2_init (t, BITS, 8, SIZE);
 }
 
-#define CHECK_OPEN_FAILS(t, kind, pattern)                                     \
-  do {                                                                         \
-    CHECK_EQ_INT (test_qcow2_open ((t), &err), -1);                            \
-    CHECK_ERROR (err, (kind), (pattern));                                      \
-    test_qcow2_close (t);                                                      \
+#define CHECK_OPEN_FAILS(t, kind, pattern) \
+  do { \
+    CHECK_EQ_INT (test_qcow2_open ((t), &err), -1); \
+    CHECK_ERROR (err, (kind), (pattern)); \
+    test_qcow2_close (t); \
   } while (0)
 
 static size_t

@@ -191,21 +191,21 @@ test_qcow2_map (struct test_qcow2 *t, uint64_t off, uint64_t len,
 }
 
 /* The checks of an answer; lines are those of the caller. */
-#define CHECK_MAP(t, off, want, kind_, len_)                                   \
-  do {                                                                         \
-    rawview_error map_err_;                                                    \
+#define CHECK_MAP(t, off, want, kind_, len_) \
+  do { \
+    rawview_error map_err_; \
     if (CHECK_OK (test_qcow2_map ((t), (off), (want), &map_err_), map_err_)) { \
-      CHECK_EQ_INT ((t)->map.kind, (kind_));                                   \
-      CHECK_EQ_U64 ((t)->map.len, (len_));                                     \
-    }                                                                          \
+      CHECK_EQ_INT ((t)->map.kind, (kind_)); \
+      CHECK_EQ_U64 ((t)->map.len, (len_)); \
+    } \
   } while (0)
 
-#define CHECK_DAMAGED(t, off, want, damaged_, pattern)                         \
-  do {                                                                         \
-    rawview_error map_err_;                                                    \
-    CHECK_EQ_INT (test_qcow2_map ((t), (off), (want), &map_err_), -1);         \
-    CHECK_ERROR (map_err_, RAWVIEW_ERROR_CORRUPT, pattern);                    \
-    CHECK_EQ_U64 ((t)->damaged, (damaged_));                                   \
+#define CHECK_DAMAGED(t, off, want, damaged_, pattern) \
+  do { \
+    rawview_error map_err_; \
+    CHECK_EQ_INT (test_qcow2_map ((t), (off), (want), &map_err_), -1); \
+    CHECK_ERROR (map_err_, RAWVIEW_ERROR_CORRUPT, pattern); \
+    CHECK_EQ_U64 ((t)->damaged, (damaged_)); \
   } while (0)
 
 #endif /* RV_TEST_QCOW2_H */
