@@ -109,7 +109,12 @@ wait_until ()
   done
 }
 
-process_is_gone () { ! kill -0 "$1" 2>/dev/null; }
+# Also true if only its parent has not noticed yet.
+process_is_gone ()
+{
+  ! kill -0 "$1" 2>/dev/null ||
+    grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+}
 
 # stop_process PID: end it politely, and insist after 30 seconds.
 stop_process ()
