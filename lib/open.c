@@ -177,29 +177,35 @@ choose_format (struct opening *o, const struct rv_io *io,
 
 /*--- OVA ----------------------------------------------------------------*/
 
-/* Replaces *io by the member that is meant, if it is an archive. */
+/* Replaces *io by a window on the member. */
+static int
+enter_member (struct rv_io **io, const struct rv_ova_member *m,
+              rawview_error *err)
+{
+  CLEANUP_FREE char *name = rv_text_format ("%s:%s", (*io)->name, m->name);
+  struct rv_io *slice;
+
+  if (name == NULL)
+    return rv_error_nomem (err);
+  if (rv_io_slice_new (*io, m->off, m->len, name, &slice, err) == -1)
+    return -1;
+  rv_io_unref (*io);
+  *io = slice;
+  return 0;
+}
+
+/* Replaces *io, an archive, by the member that is meant. */
 static int
 choose_member (struct opening *o, struct rv_io **io, rawview_error *err)
 {
   struct rv_ova_members members = { 0 };
   size_t i;
-  int r;
+  int r = rv_ova_disks (*io, &members, &o->image->warnings, err);
 
-  if (rv_ova_disks (*io, &members, &o->image->warnings, err) == -1)
-    return -1;
-  r = rv_ova_choose (*io, &members, o->opts->disk, &i, err);
-  if (r == 0) {
-    struct rv_ova_member *m = &members.ptr[i];
-    CLEANUP_FREE char *name = rv_text_format ("%s:%s", (*io)->name, m->name);
-    struct rv_io *slice;
-
-    r = name ? rv_io_slice_new (*io, m->off, m->len, name, &slice, err)
-             : rv_error_nomem (err);
-    if (r == 0) {
-      rv_io_unref (*io);
-      *io = slice;
-    }
-  }
+  if (r == 0)
+    r = rv_ova_choose (*io, &members, o->opts->disk, &i, err);
+  if (r == 0)
+    r = enter_member (io, &members.ptr[i], err);
   rv_ova_members_free (&members);
   return r;
 }
@@ -260,6 +266,7 @@ attach_ref (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
   rv_permit_release (&permit);
   if (r == -1)
     return -1;
+  f->attached_bytes += rv_io_allocated (io);
   return f->ops->attach (f, ref, io, &params, err);
 }
 
@@ -406,7 +413,8 @@ add_common_facts (struct rv_facts *facts, const struct rv_format *f)
   if (rv_facts_add_text (facts, "filename", f->io->name) == -1 ||
       rv_facts_add_text (facts, "format", f->ops->name) == -1 ||
       rv_facts_add_number (facts, "virtual-size", f->size) == -1 ||
-      rv_facts_add_number (facts, "actual-size", rv_io_allocated (f->io)) == -1)
+      rv_facts_add_number (facts, "actual-size",
+                           rv_io_allocated (f->io) + f->attached_bytes) == -1)
     return -1;
   if (f->cluster_size == 0)
     return 0;
@@ -438,7 +446,10 @@ collect_facts (struct rawview_image *image, rawview_error *err)
   for (size_t i = 0; i < image->chain.len; i++) {
     if (rv_layer_facts_append (&image->facts, (struct rv_facts){ 0 }) == -1 ||
         add_common_facts (&image->facts.ptr[i], image->chain.ptr[i]) == -1 ||
-        add_format_facts (&image->facts.ptr[i], image->chain.ptr[i]) == -1)
+        add_format_facts (&image->facts.ptr[i], image->chain.ptr[i]) == -1 ||
+        (i + 1 < image->chain.len &&
+         rv_facts_add_text (&image->facts.ptr[i], "full-backing-filename",
+                            image->chain.ptr[i + 1]->io->name) == -1))
       return rv_error_nomem (err);
   }
   return 0;

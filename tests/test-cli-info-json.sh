@@ -10,6 +10,7 @@ make_raw "$tmp/disk.raw"
 
 cat >"$tmp/compare.py" <<'PY'
 import json
+import os
 import sys
 
 # Where rawview says more, or something else on purpose.
@@ -33,6 +34,10 @@ def compare(path, ours, theirs):
             sys.exit("%s: %d items, not %d" % (path, len(ours), len(theirs)))
         for a, b in zip(ours, theirs):
             compare(path, a, b)
+    elif path[-1] == "full-backing-filename":
+        # QEMU's is relative if the image's name was; ours never is.
+        if ours != os.path.abspath(theirs):
+            sys.exit("%s: %r, not %r" % (".".join(path), ours, theirs))
     elif ours != theirs:
         sys.exit("%s: %r, not %r" % (".".join(path), ours, theirs))
 
@@ -42,7 +47,8 @@ theirs = json.load(open(sys.argv[2]))
 compare((), ours, theirs)
 need = {"filename", "format", "virtual-size", "actual-size"}
 need |= theirs.keys() & {"snapshots", "backing-filename", "cluster-size",
-                         "backing-filename-format", "format-specific"}
+                         "backing-filename-format", "format-specific",
+                         "full-backing-filename"}
 if not need <= ours.keys():
     sys.exit("missing: %s" % (need - ours.keys()))
 PY

@@ -121,10 +121,11 @@ struct rv_format_params {
 
 struct rv_format {
   const struct rv_format_ops *ops;
-  struct rv_io *io;      /* the container, one reference */
-  uint64_t size;         /* virtual size in bytes, set by open */
-  uint32_t cluster_size; /* natural unit in bytes, 0 if none */
-  struct rv_refs refs;   /* set by open */
+  struct rv_io *io;        /* the container, one reference */
+  uint64_t attached_bytes; /* allocated by the other files that it has */
+  uint64_t size;           /* virtual size in bytes, set by open */
+  uint32_t cluster_size;   /* natural unit in bytes, 0 if none */
+  struct rv_refs refs;     /* set by open */
   struct rv_facts facts; /* format's own: from "cluster-size" on; extents too */
   struct rv_tables *tables;
   bool has_content_id; /* VMDK: compared between child and parent */
