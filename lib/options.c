@@ -193,6 +193,9 @@ static int
 set_references (rawview_options *o, const char *key, const char *value,
                 rawview_error *err)
 {
+  if (value[0] == '\0')
+    return rv_error_usage (err, "%s= needs same-directory, none or a folder",
+                           key);
   if (!(o->given & 1ull << find_option (key)))
     forget_references (o);
   o->references_given = true;
@@ -202,9 +205,6 @@ set_references (rawview_options *o, const char *key, const char *value,
     o->same_directory = true;
     return 0;
   }
-  if (value[0] == '\0')
-    return rv_error_usage (err, "%s= needs same-directory, none or a folder",
-                           key);
   return add_directory (o, value, err);
 }
 

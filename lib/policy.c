@@ -193,7 +193,9 @@ judge_foreign (const struct rv_policy *p, const struct rv_base *base,
 {
   if (!is_plain_name (name))
     return 0;
-  if (p->opts->same_directory && base->dirfd >= 0)
+  if (p->opts->same_directory && base->dirfd >= 0 &&
+      (p->opts->directories.len == 0 ||
+       faccessat (base->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0))
     return permit_in_base (base, name, permit, err) == -1 ? -1 : 1;
   for (size_t i = 0; i < p->opts->directories.len; i++) {
     CLEANUP_FREE char *path =
@@ -214,8 +216,10 @@ judge_local (const struct rv_policy *p, const struct rv_base *base,
 {
   CLEANUP_FREE char *path = NULL;
 
-  while (strncmp (name, "./", 2) == 0)
+  while (strncmp (name, "./", 2) == 0) {
     name += 2;
+    name += strspn (name, "/"); /* ".//x" is "x", not "/x" */
+  }
   if (p->opts->same_directory && base->dirfd >= 0 && is_plain_name (name))
     return permit_in_base (base, name, permit, err) == -1 ? -1 : 1;
   if (name[0] != '/' && base->path == NULL)
