@@ -68,7 +68,9 @@ typedef struct rawview_option_info {
 /* The i-th option that rawview_options_set knows, NULL past the last. */
 const rawview_option_info *rawview_option_get (size_t i);
 
-/* NULL only when out of memory. */
+/* NULL only when out of memory.  What was set in the original may be set again
+ * in a copy: the new value counts.
+ */
 rawview_options *rawview_options_new (void);
 rawview_options *rawview_options_dup (const rawview_options *opts);
 void rawview_options_free (rawview_options *opts);
@@ -94,7 +96,8 @@ int rawview_open (const char *source, const rawview_options *opts,
                   rawview_image **image, rawview_error *err);
 
 /* Starts the decompression workers.  Optional: without it every request is
- * served by the calling thread alone.  Call after the last fork.
+ * served by the calling thread alone.  Call after the last fork.  Once started,
+ * calling it again does nothing.
  */
 int rawview_start (rawview_image *image, rawview_error *err);
 
@@ -247,8 +250,8 @@ typedef struct rawview_exports rawview_exports;
 rawview_exports *rawview_exports_new (void);
 void rawview_exports_free (rawview_exports *exports);
 
-/* Where lines about skipped images and warnings go, one call each.  A folder's
- * unchanged file is reported once, not at every listing.
+/* Where lines about skipped images and the warnings of all images go, one call
+ * each.  A folder's unchanged file is reported once, not at every listing.
  */
 void rawview_exports_set_log (rawview_exports *exports,
                               void (*log) (void *opaque, const char *msg),
