@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Each file of the folder is looked at once and again when it has changed.
+/* Each file of the folder is looked at once, and again when it has changed. One
+ * that was refused is looked at again when anything has changed, or could have
+ * that is not to be seen here: what it refers to may have come, or a lock gone.
  *
  * Extents are not images of their own: a descriptor's "vm-s001.vmdk" would be
  * refused, and the first bytes of its "vm-flat.vmdk" are the guest's to write.
  * So text descriptors are opened first, and what they name is left out, also
- * when the descriptor itself cannot be opened.
+ * when the descriptor itself cannot be opened.  A file that is called like a
+ * flat extent is not opened even if nobody names it.
  */
 
 #include <config.h>
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 
 #include "folder.h"
 #include "format/ova.h"
@@ -80,15 +85,19 @@ struct file {
   char *name;
   struct stat st; /* as it was looked at */
   bool looked_at;
+  bool no_descriptor;        /* known not to be a text descriptor */
+  bool is_extent;            /* of another file's image */
   struct rv_disks disks;     /* none: it is no image, or refused */
   struct rv_strings extents; /* names that its descriptor has */
+  char *refusal;             /* why it was refused, as it was reported */
+  bool may_heal;             /* refused for reasons outside of the file */
 };
 
 DEFINE_VECTOR (files, struct file);
 
 struct rv_folder {
   int dirfd;
-  char *path;
+  char *path; /* absolute */
   rawview_options *opts;
   struct files files; /* by name */
 };
@@ -107,6 +116,7 @@ file_release (struct file *f)
   free (f->name);
   rv_disks_free (&f->disks);
   strings_free (&f->extents);
+  free (f->refusal);
 }
 
 static void
@@ -202,10 +212,14 @@ read_names (struct rv_folder *folder, struct files *now, rawview_error *err)
   return 0;
 }
 
-/* Takes over what is known of files that have not changed. */
-static void
+/* Takes over what is known of files that have not changed.  Returns whether
+ * anything has: come, changed or gone.
+ */
+static bool
 keep_unchanged (struct files *before, struct files *now)
 {
+  size_t kept = 0;
+
   for (size_t i = 0; i < now->len; i++) {
     struct file *new = &now->ptr[i], *old = find_file (before, new->name), tmp;
 
@@ -213,6 +227,54 @@ keep_unchanged (struct files *before, struct files *now)
       tmp = *new;
       *new = *old;
       *old = tmp;
+      kept++;
+    }
+  }
+  return kept < now->len || kept < before->len;
+}
+
+/* Finds out which files are extents of others. */
+static void
+mark_extents (struct files *files)
+{
+  for (size_t i = 0; i < files->len; i++)
+    files->ptr[i].is_extent = false;
+  for (size_t i = 0; i < files->len; i++)
+    for (size_t j = 0; j < files->ptr[i].extents.len; j++) {
+      struct file *f = find_file (files, files->ptr[i].extents.ptr[j]);
+
+      if (f && f != &files->ptr[i])
+        f->is_extent = true;
+    }
+}
+
+/* "vm-flat.vmdk", "vm-f001.vmdk" */
+static bool
+is_called_flat (const char *name)
+{
+  size_t n = strlen (name);
+  const char *p = name + n;
+
+  if (n < 5 || strcasecmp (p -= 5, ".vmdk") != 0)
+    return false;
+  if (p - name >= 5 && strncasecmp (p - 5, "-flat", 5) == 0)
+    return true;
+  while (p > name && isdigit ((unsigned char) p[-1]))
+    p--;
+  return isdigit ((unsigned char) *p) && p - name >= 2 &&
+         strncasecmp (p - 2, "-f", 2) == 0;
+}
+
+/* Handles that nobody but us has are closed. */
+static void
+close_idle (struct file *f)
+{
+  for (size_t i = 0; i < f->disks.len; i++) {
+    struct rv_disk *d = &f->disks.ptr[i];
+
+    if (d->image && atomic_load (&d->image->refs) == 1) {
+      rawview_close (d->image);
+      d->image = NULL;
     }
   }
 }
@@ -226,12 +288,40 @@ struct scan {
 };
 
 static void
-report (const struct scan *s, const char *prefix, const char *msg)
+report (const struct scan *s, const char *msg)
 {
-  CLEANUP_FREE char *line = rv_text_format ("%s%s", prefix, msg);
+  if (s->log)
+    s->log (s->opaque, msg);
+}
 
-  if (line && s->log)
-    s->log (s->opaque, line);
+/* The file is left out; the same reason is told once. */
+static void
+refuse (const struct scan *s, struct file *f, const rawview_error *err)
+{
+  CLEANUP_FREE char *line = rv_text_format ("skipped: %s", err->msg);
+
+  f->looked_at = true;
+  f->may_heal = err->kind == RAWVIEW_ERROR_IO ||
+                err->kind == RAWVIEW_ERROR_NOMEM ||
+                err->kind == RAWVIEW_ERROR_REFUSED;
+  rv_disks_free (&f->disks);
+  if (line == NULL || (f->refusal && strcmp (f->refusal, line) == 0))
+    return;
+  free (f->refusal);
+  f->refusal = STEAL (line);
+  report (s, f->refusal);
+}
+
+static int
+check_name (const struct file *f, const char *name, rawview_error *err)
+{
+  for (size_t i = 0; i < f->disks.len; i++)
+    if (strcmp (f->disks.ptr[i].name, name) == 0)
+      return rv_error_corrupt (err,
+                               "%s: two of its disks would be called "
+                               "\"%s\"",
+                               f->name, name);
+  return 0;
 }
 
 /* Opens one disk of the file and remembers it. */
@@ -241,7 +331,7 @@ look_at_disk (const struct scan *s, struct file *f, struct rv_io *io,
 {
   struct rv_source source = { .name = f->name,
                               .dirfd = s->folder->dirfd,
-                              .folder = true,
+                              .folder = s->folder->path,
                               .extents = &f->extents };
   rawview_options *opts = rawview_options_dup (s->folder->opts);
   CLEANUP_FREE char *name =
@@ -252,13 +342,15 @@ look_at_disk (const struct scan *s, struct file *f, struct rv_io *io,
 
   if (opts == NULL || name == NULL)
     rv_error_nomem (err);
-  else if ((member == NULL ||
+  else if (check_name (f, name, err) == 0 &&
+           (member == NULL ||
             rawview_options_set (opts, "disk", member, err) == 0) &&
            rv_image_open (io, &source, opts, &image, err) == 0) {
     for (size_t i = 0; rawview_get_warning (image, i); i++)
-      report (s, "", rawview_get_warning (image, i));
+      report (s, rawview_get_warning (image, i));
     r = rv_disks_add (&f->disks, name, f->name, opts, image, f->st.st_mtim,
                       err);
+    close_idle (f);
   }
   rawview_options_free (opts);
   return r;
@@ -279,78 +371,90 @@ look_at_ova (const struct scan *s, struct file *f, struct rv_io *io,
   return r;
 }
 
+/* A VMDK, and none of the binary kinds? */
+static bool
+may_be_descriptor (struct rv_io *io, const struct rv_probe_result *probe)
+{
+  static const char binary[][5] = { "KDMV", "COWD", "\xbe\xba\xfe\xca" };
+  char first[4];
+
+  if (probe->format != &rv_format_vmdk ||
+      rv_io_pread (io, first, sizeof first, 0, NULL) == -1)
+    return false;
+  for (size_t i = 0; i < sizeof binary / sizeof binary[0]; i++)
+    if (memcmp (first, binary[i], sizeof first) == 0)
+      return false;
+  return true;
+}
+
 /* descriptors: look only at those that may be text descriptors of VMDKs. */
 static int
 look_at_io (const struct scan *s, struct file *f, struct rv_io *io,
             bool descriptors, rawview_error *err)
 {
+  bool any = s->folder->opts->format == NULL;
   struct rv_probe_result probe;
-  char first[4] = "";
 
   if (rv_probe (io, &probe, err) == -1)
     return -1;
-  if (descriptors) {
-    if (probe.format != &rv_format_vmdk ||
-        rv_io_pread (io, first, sizeof first, 0, err) == -1 ||
-        memcmp (first, "KDMV", 4) == 0 || memcmp (first, "COWD", 4) == 0)
-      return 0;
+  if (descriptors && !may_be_descriptor (io, &probe)) {
+    f->no_descriptor = true;
+    return 0;
   }
   f->looked_at = true;
-  if (s->folder->opts->format == NULL && probe.format == NULL && !probe.ova &&
-      probe.foreign == NULL)
+  if (any && probe.format == NULL && !probe.ova && probe.foreign == NULL)
     return 0; /* not an image, and not called one */
-  if (probe.ova && probe.second == NULL && s->folder->opts->format == NULL)
+  if (any && probe.ova && probe.second == NULL)
     return look_at_ova (s, f, io, err);
   return look_at_disk (s, f, io, NULL, true, err);
 }
 
-static void
-look_at (const struct scan *s, struct file *f, bool descriptors)
+static int
+look_at_file (const struct scan *s, struct file *f, bool descriptors,
+              rawview_error *err)
 {
   struct rv_source source = { .name = f->name,
                               .dirfd = s->folder->dirfd,
-                              .folder = true };
-  struct rv_warnings warnings = { 0 };
+                              .folder = s->folder->path };
+  struct rv_warnings ignored = { 0 };
   CLEANUP_IO struct rv_io *io = NULL;
+  int r;
+
+  if (s->folder->opts->format == NULL && is_called_flat (f->name))
+    return rv_error_refused (err,
+                             "%s: is called like the data of a VMDK, whose "
+                             "descriptor is not here",
+                             f->name);
+  r = rv_source_open (&source, s->folder->opts, &ignored, &io, err);
+  if (r == 0)
+    r = look_at_io (s, f, io, descriptors, err);
+  rv_warnings_free (&ignored);
+  return r;
+}
+
+/* What it named as extents is believed until it names others. */
+static void
+look_at (const struct scan *s, struct file *f, bool descriptors)
+{
+  struct rv_strings before = f->extents;
   rawview_error err;
 
-  if (f->looked_at)
+  if (f->looked_at || (descriptors && f->no_descriptor))
     return;
-  if (rv_source_open (&source, s->folder->opts, &warnings, &io, &err) == -1)
-    f->looked_at = true;
-  else if (look_at_io (s, f, io, descriptors, &err) == 0) {
-    rv_warnings_free (&warnings);
+  if (descriptors && is_called_flat (f->name))
+    return;
+  f->extents = (struct rv_strings){ 0 };
+  if (look_at_file (s, f, descriptors, &err) == -1)
+    refuse (s, f, &err);
+  else if (f->looked_at) {
+    free (f->refusal);
+    f->refusal = NULL;
+  }
+  if (f->extents.len == 0 && f->disks.len == 0) {
+    f->extents = before;
     return;
   }
-  rv_disks_free (&f->disks);
-  report (s, "skipped: ", err.msg);
-  rv_warnings_free (&warnings);
-}
-
-static bool
-is_extent (const struct files *files, const char *name)
-{
-  for (size_t i = 0; i < files->len; i++)
-    for (size_t j = 0; j < files->ptr[i].extents.len; j++)
-      if (strcmp (files->ptr[i].extents.ptr[j], name) == 0 &&
-          strcmp (files->ptr[i].name, name) != 0)
-        return true;
-  return false;
-}
-
-/* Handles that nobody but us has are closed. */
-static void
-close_idle (struct files *files)
-{
-  for (size_t i = 0; i < files->len; i++)
-    for (size_t j = 0; j < files->ptr[i].disks.len; j++) {
-      struct rv_disk *d = &files->ptr[i].disks.ptr[j];
-
-      if (d->image && atomic_load (&d->image->refs) == 1) {
-        rawview_close (d->image);
-        d->image = NULL;
-      }
-    }
+  strings_free (&before);
 }
 
 /*--- The interface ------------------------------------------------------*/
@@ -370,7 +474,7 @@ rv_folder_open (const char *dir, const rawview_options *opts,
   f = calloc (1, sizeof *f);
   if (f == NULL)
     return rv_error_nomem (err);
-  f->path = strdup (dir);
+  f->path = rv_path_absolute (dir);
   f->opts = rawview_options_dup (opts);
   f->dirfd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (f->dirfd == -1)
@@ -398,26 +502,43 @@ rv_folder_free (struct rv_folder *f)
   free (f);
 }
 
+/* Refused files get another chance. */
+static void
+look_again (struct files *files, bool changed)
+{
+  for (size_t i = 0; i < files->len; i++) {
+    struct file *f = &files->ptr[i];
+
+    if (f->refusal && f->disks.len == 0 && (changed || f->may_heal))
+      f->looked_at = false;
+  }
+}
+
 int
 rv_folder_scan (struct rv_folder *folder, rv_log_fn log, void *opaque,
                 rawview_error *err)
 {
   struct scan s = { folder, log, opaque };
   struct files now = { 0 };
+  bool changed;
 
   if (read_names (folder, &now, err) == -1) {
     files_free (&now);
     return -1;
   }
-  keep_unchanged (&folder->files, &now);
+  changed = keep_unchanged (&folder->files, &now);
   files_free (&folder->files);
   folder->files = now;
+  look_again (&folder->files, changed);
   for (size_t i = 0; i < now.len; i++)
     look_at (&s, &now.ptr[i], true);
+  mark_extents (&folder->files);
   for (size_t i = 0; i < now.len; i++)
-    if (!is_extent (&folder->files, now.ptr[i].name))
+    if (!now.ptr[i].is_extent)
       look_at (&s, &now.ptr[i], false);
-  close_idle (&folder->files);
+  mark_extents (&folder->files);
+  for (size_t i = 0; i < now.len; i++)
+    close_idle (&now.ptr[i]);
   return 0;
 }
 
@@ -428,7 +549,7 @@ rv_folder_each (struct rv_folder *folder,
   for (size_t i = 0; i < folder->files.len; i++) {
     struct file *f = &folder->files.ptr[i];
 
-    if (is_extent (&folder->files, f->name))
+    if (f->is_extent)
       continue;
     for (size_t j = 0; j < f->disks.len; j++)
       if (fn (opaque, &f->disks.ptr[j]) != 0)
@@ -443,7 +564,7 @@ rv_folder_open_disk (struct rv_folder *folder, struct rv_disk *disk,
 {
   struct rv_source source = { .name = disk->source,
                               .dirfd = folder->dirfd,
-                              .folder = true };
+                              .folder = folder->path };
   struct rv_warnings warnings = { 0 };
   CLEANUP_IO struct rv_io *io = NULL;
   int r = 0;

@@ -22,10 +22,10 @@ struct rawview_image {
 
 /* One source of an image: a name, and where it is looked up. */
 struct rv_source {
-  const char *name; /* path or URI; NULL with opts->fd */
-  int dirfd;        /* for relative paths: AT_FDCWD or a folder's */
-  bool folder;      /* one of many files in the folder dirfd: a name in it,
-                       opened beneath it */
+  const char *name;   /* path or URI; NULL with opts->fd */
+  int dirfd;          /* for relative paths: AT_FDCWD or a folder's */
+  const char *folder; /* NULL, or the absolute path of dirfd: name is one of the
+                         files in it, opened beneath it */
   struct rv_strings *extents; /* NULL, or where to note the names of extents */
 };
 

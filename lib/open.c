@@ -80,8 +80,8 @@ rv_source_open (const struct rv_source *source, const rawview_options *opts,
   else if (!source->folder && rv_text_is_nbd_uri (name))
     return rv_io_nbd_open (name, opts->connections, io, err);
   else
-    r = rv_io_file_openat (source->dirfd, name, source->folder, name, &fo, io,
-                           err);
+    r = rv_io_file_openat (source->dirfd, name, source->folder != NULL, name,
+                           &fo, io, err);
   if (r == 0 && lock_missing)
     warn_lock_missing (warnings, (*io)->name);
   return r;
@@ -134,6 +134,11 @@ static int
 not_recognised (const struct rv_io *io, const struct rv_probe_result *probe,
                 rawview_error *err)
 {
+  if (probe->foreign && probe->raw_disk)
+    return rv_error_format (err,
+                            "%s: looks like a raw disk with %s in it; use "
+                            "format=raw if it is one",
+                            io->name, probe->foreign);
   if (probe->foreign)
     return rv_error_unsupported (err,
                                  "%s: this is a %s file, which is not "
@@ -465,7 +470,13 @@ find_base (struct opening *o, const struct rv_source *source,
   if (source->name == NULL ||
       (!source->folder && rv_text_is_nbd_uri (source->name)))
     return 0;
-  return rv_base_of (source->dirfd, source->name, &o->base, err);
+  if (rv_base_of (source->dirfd, source->name, &o->base, err) == -1)
+    return -1;
+  if (source->folder == NULL)
+    return 0;
+  free (o->base.path);
+  o->base.path = strdup (source->folder);
+  return o->base.path ? 0 : rv_error_nomem (err);
 }
 
 static int
@@ -518,7 +529,7 @@ rv_image_open (struct rv_io *container, const struct rv_source *source,
   struct rv_engine_options eo = { .cache = opts->cache,
                                   .workers = opts->workers };
   struct opening o = { .opts = opts,
-                       .policy = { opts, source->folder },
+                       .policy = { opts, source->folder != NULL },
                        .base = { .dirfd = -1 },
                        .extents = source->extents };
   CLEANUP_IO struct rv_io *io = rv_io_ref (container);

@@ -14,21 +14,22 @@ static const struct {
   const char *bytes;
   uint8_t len;
   const char *name;
+  bool raw_disk; /* found in raw disks */
 } signatures[] = {
-  { 0, "vhdxfile", 8, "VHDX" },
-  { 0, "conectix", 8, "VHD" },
-  { 0, "QED", 4, "QED" },
-  { 0, "LUKS\xba\xbe", 6, "LUKS" },
-  { 0, "\x1f\x8b\x08", 3, "gzip" },
+  { 0, "vhdxfile", 8, "VHDX", false },
+  { 0, "conectix", 8, "VHD", false },
+  { 0, "QED", 4, "QED", false },
+  { 0, "LUKS\xba\xbe", 6, "LUKS", false },
+  { 0, "\x1f\x8b\x08", 3, "gzip", false },
   { 0,
     "\xfd"
     "7zXZ",
-    6, "xz" },
-  { 0, "\x28\xb5\x2f\xfd", 4, "zstd" },
-  { 0, "PK\x03\x04", 4, "zip" },
-  { 64, "\x7f\x10\xda\xbe", 4, "VDI" },
-  { 512, "EFI PART", 8, "GPT" },
-  { 32769, "CD001", 5, "ISO 9660" },
+    6, "xz", false },
+  { 0, "\x28\xb5\x2f\xfd", 4, "zstd", false },
+  { 0, "PK\x03\x04", 4, "zip", false },
+  { 64, "\x7f\x10\xda\xbe", 4, "VDI", false },
+  { 512, "EFI PART", 8, "GPT", true },
+  { 32769, "CD001", 5, "ISO 9660", true },
 };
 
 #define NR_SIGNATURES (sizeof signatures / sizeof signatures[0])
@@ -69,8 +70,10 @@ look (struct rv_view head, struct rv_probe_result *r)
   for (size_t i = 0; i < NR_SIGNATURES; i++)
     if (matches (head, i)) {
       note (r, signatures[i].name);
-      if (r->format == NULL && !r->ova && r->foreign == NULL)
+      if (r->format == NULL && !r->ova && r->foreign == NULL) {
         r->foreign = signatures[i].name;
+        r->raw_disk = signatures[i].raw_disk;
+      }
     }
 }
 

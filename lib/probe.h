@@ -12,6 +12,7 @@ struct rv_probe_result {
   const struct rv_format_ops *format; /* one that we read, or */
   bool ova;                           /* a tar archive, or */
   const char *foreign; /* the name of one that we know but do not read */
+  bool raw_disk;       /* foreign is nothing but what raw disks have in them */
   const char *second;  /* what else the file looks like, NULL if nothing */
 };
 

@@ -63,19 +63,19 @@ clusters_that_adjoin_on_both_sides_are_one_run (void)
 
   begin (&t);
   for (unsigned i = 0; i < 3; i++)
-    test_qcow2_data (&t, i, AT_DATA + i);
-  test_qcow2_data (&t, 3, AT_DATA + 5);
-  test_qcow2_data (&t, 4, AT_DATA + 4);
+    test_qcow2_data (&t, i, AT_FREE + i);
+  test_qcow2_data (&t, 3, AT_FREE + 5);
+  test_qcow2_data (&t, 4, AT_FREE + 4);
   REQUIRE_OK (test_qcow2_open (&t, &err), err);
   CHECK_MAP (&t, 0, L1_SPAN, RV_MAP_DATA, 3 * CLUSTER);
-  CHECK_EQ_U64 (t.map.host_off, AT_DATA * CLUSTER);
+  CHECK_EQ_U64 (t.map.host_off, AT_FREE * CLUSTER);
   CHECK (t.map.io == t.io);
   CHECK_EQ_U64 (t.map.host_avail, 0);
   CHECK_MAP (&t, 100, L1_SPAN, RV_MAP_DATA, 3 * CLUSTER - 100);
-  CHECK_EQ_U64 (t.map.host_off, AT_DATA * CLUSTER + 100);
+  CHECK_EQ_U64 (t.map.host_off, AT_FREE * CLUSTER + 100);
   CHECK_MAP (&t, 3 * CLUSTER, L1_SPAN, RV_MAP_DATA, CLUSTER);
   CHECK_MAP (&t, 4 * CLUSTER + 1, L1_SPAN, RV_MAP_DATA, CLUSTER - 1);
-  CHECK_EQ_U64 (t.map.host_off, (AT_DATA + 4) * CLUSTER + 1);
+  CHECK_EQ_U64 (t.map.host_off, (AT_FREE + 4) * CLUSTER + 1);
 }
 
 static void
@@ -85,7 +85,7 @@ a_run_is_not_longer_than_the_question (void)
 
   begin (&t);
   for (unsigned i = 0; i < 3; i++)
-    test_qcow2_data (&t, i, AT_DATA + i);
+    test_qcow2_data (&t, i, AT_FREE + i);
   REQUIRE_OK (test_qcow2_open (&t, &err), err);
   CHECK_MAP (&t, 0, 1, RV_MAP_DATA, 1);
   CHECK_MAP (&t, 511, 2, RV_MAP_DATA, 2);
@@ -100,8 +100,8 @@ zeros_with_and_without_space_are_two_runs (void)
   begin (&t);
   test_qcow2_entry (&t, 0, QCOW2_OFLAG_ZERO);
   test_qcow2_entry (&t, 1, QCOW2_OFLAG_ZERO);
-  test_qcow2_entry (&t, 2, QCOW2_OFLAG_ZERO | AT_DATA << BITS);
-  test_qcow2_entry (&t, 3, QCOW2_OFLAG_ZERO | (AT_DATA + 9) << BITS);
+  test_qcow2_entry (&t, 2, QCOW2_OFLAG_ZERO | AT_FREE << BITS);
+  test_qcow2_entry (&t, 3, QCOW2_OFLAG_ZERO | (AT_FREE + 9) << BITS);
   REQUIRE_OK (test_qcow2_open (&t, &err), err);
   CHECK_MAP (&t, 0, L1_SPAN, RV_MAP_ZERO, 2 * CLUSTER);
   CHECK (t.map.hole);
@@ -115,11 +115,11 @@ each_compressed_cluster_is_a_run_of_its_own (void)
   CLEANUP_QCOW2 struct test_qcow2 t;
 
   begin (&t);
-  test_qcow2_compressed (&t, 0, AT_DATA * CLUSTER + 100, 1);
-  test_qcow2_compressed (&t, 1, AT_DATA * CLUSTER + 300, 2);
+  test_qcow2_compressed (&t, 0, AT_FREE * CLUSTER + 100, 1);
+  test_qcow2_compressed (&t, 1, AT_FREE * CLUSTER + 300, 2);
   REQUIRE_OK (test_qcow2_open (&t, &err), err);
   CHECK_MAP (&t, 10, L1_SPAN, RV_MAP_COMPRESSED, CLUSTER - 10);
-  CHECK_EQ_U64 (t.map.host_off, AT_DATA * CLUSTER + 100);
+  CHECK_EQ_U64 (t.map.host_off, AT_FREE * CLUSTER + 100);
   CHECK_EQ_U64 (t.map.host_len, 412);
   CHECK_EQ_U64 (t.map.unit_off, 0);
   CHECK_EQ_U64 (t.map.unit_len, CLUSTER);
@@ -139,7 +139,7 @@ the_header_says_which_codec (void)
   begin (&t);
   put_be64 (t.p + 72, QCOW2_INCOMPAT_COMPRESSION);
   t.p[104] = 1;
-  test_qcow2_compressed (&t, 0, AT_DATA * CLUSTER, 1);
+  test_qcow2_compressed (&t, 0, AT_FREE * CLUSTER, 1);
   REQUIRE_OK (test_qcow2_open (&t, &err), err);
   CHECK_MAP (&t, 0, CLUSTER, RV_MAP_COMPRESSED, CLUSTER);
   CHECK_EQ_INT (t.map.codec, RV_CODEC_ZSTD);
@@ -154,19 +154,19 @@ large_tables_are_found_in_any_piece (void)
 
   test_qcow2_init (&t, bits, 8, (2ull << 20) << bits);
   put_be32 (t.p + 36, 8);
-  test_qcow2_data (&t, per_piece - 1, AT_DATA);
-  test_qcow2_data (&t, per_piece, AT_DATA + 1);
-  test_qcow2_data (&t, (1u << 18) - 1, AT_DATA + 2);
+  test_qcow2_data (&t, per_piece - 1, AT_FREE);
+  test_qcow2_data (&t, per_piece, AT_FREE + 1);
+  test_qcow2_data (&t, (1u << 18) - 1, AT_FREE + 2);
   REQUIRE_OK (test_qcow2_open (&t, &err), err);
   CHECK_MAP (&t, (uint64_t) (per_piece - 1) << bits, 1ull << 30, RV_MAP_DATA,
              1u << bits);
-  CHECK_EQ_U64 (t.map.host_off, (uint64_t) AT_DATA << bits);
+  CHECK_EQ_U64 (t.map.host_off, (uint64_t) AT_FREE << bits);
   CHECK_MAP (&t, (uint64_t) per_piece << bits, 1ull << 30, RV_MAP_DATA,
              1u << bits);
-  CHECK_EQ_U64 (t.map.host_off, (uint64_t) (AT_DATA + 1) << bits);
+  CHECK_EQ_U64 (t.map.host_off, (uint64_t) (AT_FREE + 1) << bits);
   CHECK_MAP (&t, (((1ull << 18) - 1) << bits) + 5, 1ull << 30, RV_MAP_DATA,
              (1u << bits) - 5);
-  CHECK_EQ_U64 (t.map.host_off, ((uint64_t) (AT_DATA + 2) << bits) + 5);
+  CHECK_EQ_U64 (t.map.host_off, ((uint64_t) (AT_FREE + 2) << bits) + 5);
 }
 
 static void
@@ -177,13 +177,13 @@ every_cluster_size_maps_alike (void)
     uint64_t last = (1ull << (bits - 3)) - 1;
 
     test_qcow2_init (&t, bits, 7, (last + 1) << bits);
-    test_qcow2_data (&t, 1, AT_DATA);
-    test_qcow2_data (&t, last, AT_DATA + 1);
+    test_qcow2_data (&t, 1, AT_FREE);
+    test_qcow2_data (&t, last, AT_FREE + 1);
     REQUIRE_OK (test_qcow2_open (&t, &err), err);
     CHECK_MAP (&t, 1ull << bits, 1ull << bits, RV_MAP_DATA, 1ull << bits);
-    CHECK_EQ_U64 (t.map.host_off, (uint64_t) AT_DATA << bits);
+    CHECK_EQ_U64 (t.map.host_off, (uint64_t) AT_FREE << bits);
     CHECK_MAP (&t, last << bits, 1ull << bits, RV_MAP_DATA, 1ull << bits);
-    CHECK_EQ_U64 (t.map.host_off, (AT_DATA + 1ull) << bits);
+    CHECK_EQ_U64 (t.map.host_off, (AT_FREE + 1ull) << bits);
   }
 }
 
@@ -205,12 +205,12 @@ subclusters_that_are_equal_are_one_run (void)
   CLEANUP_QCOW2 struct test_qcow2 t;
 
   begin_extended (&t);
-  test_qcow2_entry (&t, 0, AT_DATA << XBITS);
+  test_qcow2_entry (&t, 0, AT_FREE << XBITS);
   test_qcow2_bitmap (&t, 0, 0x0000ff00, 0x000000ff);
   REQUIRE_OK (test_qcow2_open (&t, &err), err);
   CHECK_MAP (&t, 0, 1 << XBITS, RV_MAP_DATA, 8 * SUB);
   CHECK_MAP (&t, SUB + 7, 1 << XBITS, RV_MAP_DATA, 7 * SUB - 7);
-  CHECK_EQ_U64 (t.map.host_off, (AT_DATA << XBITS) + SUB + 7);
+  CHECK_EQ_U64 (t.map.host_off, (AT_FREE << XBITS) + SUB + 7);
   CHECK_MAP (&t, 8 * SUB, 1 << XBITS, RV_MAP_ZERO, 8 * SUB);
   CHECK (!t.map.hole);
   CHECK_MAP (&t, 16 * SUB, 16 * SUB, RV_MAP_PARENT, 16 * SUB);
@@ -222,9 +222,9 @@ runs_of_subclusters_go_on_in_the_next_cluster (void)
   CLEANUP_QCOW2 struct test_qcow2 t;
 
   begin_extended (&t);
-  test_qcow2_entry (&t, 0, AT_DATA << XBITS);
+  test_qcow2_entry (&t, 0, AT_FREE << XBITS);
   test_qcow2_bitmap (&t, 0, 0, 0x80000000);
-  test_qcow2_entry (&t, 1, (AT_DATA + 1) << XBITS);
+  test_qcow2_entry (&t, 1, (AT_FREE + 1) << XBITS);
   test_qcow2_bitmap (&t, 1, 0, 0x7fffffff);
   test_qcow2_entry (&t, 2, 0);
   test_qcow2_bitmap (&t, 2, 0x1, 0);
@@ -257,10 +257,10 @@ contradicting_subclusters_damage_their_cluster (void)
   CLEANUP_QCOW2 struct test_qcow2 t;
 
   begin_extended (&t);
-  test_qcow2_data (&t, 0, AT_DATA);
-  test_qcow2_entry (&t, 1, (AT_DATA + 1) << XBITS);
+  test_qcow2_data (&t, 0, AT_FREE);
+  test_qcow2_entry (&t, 1, (AT_FREE + 1) << XBITS);
   test_qcow2_bitmap (&t, 1, 1, 1);
-  test_qcow2_data (&t, 2, AT_DATA + 2);
+  test_qcow2_data (&t, 2, AT_FREE + 2);
   REQUIRE_OK (test_qcow2_open (&t, &err), err);
   CHECK_MAP (&t, 0, 3 << XBITS, RV_MAP_DATA, 1 << XBITS);
   CHECK_DAMAGED (&t, 1 << XBITS, 2 << XBITS, 1 << XBITS, "*both allocated*");
@@ -275,9 +275,9 @@ a_damaged_entry_ends_a_run_and_damages_its_cluster (void)
   CLEANUP_QCOW2 struct test_qcow2 t;
 
   begin (&t);
-  test_qcow2_data (&t, 0, AT_DATA);
-  test_qcow2_entry (&t, 1, ((AT_DATA + 1) << BITS) | 2);
-  test_qcow2_data (&t, 2, AT_DATA + 2);
+  test_qcow2_data (&t, 0, AT_FREE);
+  test_qcow2_entry (&t, 1, ((AT_FREE + 1) << BITS) | 2);
+  test_qcow2_data (&t, 2, AT_FREE + 2);
   REQUIRE_OK (test_qcow2_open (&t, &err), err);
   CHECK_MAP (&t, 0, L1_SPAN, RV_MAP_DATA, CLUSTER);
   CHECK_DAMAGED (&t, CLUSTER + 7, L1_SPAN - CLUSTER, CLUSTER - 7,
@@ -447,7 +447,7 @@ nonsense_in_the_refcount_table_does_not_keep_from_reading (void)
 
   begin (&t);
   memset (test_qcow2_at (&t, AT_REFTABLE), 0xff, CLUSTER);
-  test_qcow2_data (&t, 0, AT_DATA);
+  test_qcow2_data (&t, 0, AT_FREE);
   REQUIRE_OK (test_qcow2_open (&t, &err), err);
   CHECK_MAP (&t, 0, CLUSTER, RV_MAP_DATA, CLUSTER);
 }
@@ -534,12 +534,12 @@ walk (struct test_qcow2 *t)
 static void
 fill (struct test_qcow2 *t)
 {
-  test_qcow2_data (t, 0, AT_DATA);
-  test_qcow2_data (t, 1, AT_DATA + 1);
+  test_qcow2_data (t, 0, AT_FREE);
+  test_qcow2_data (t, 1, AT_FREE + 1);
   test_qcow2_entry (t, 2, QCOW2_OFLAG_ZERO);
-  test_qcow2_entry (t, 3, QCOW2_OFLAG_ZERO | (AT_DATA + 2) << BITS);
-  test_qcow2_compressed (t, 4, (AT_DATA + 3) * CLUSTER, 2);
-  test_qcow2_data (t, 6, AT_DATA + 5);
+  test_qcow2_entry (t, 3, QCOW2_OFLAG_ZERO | (AT_FREE + 2) << BITS);
+  test_qcow2_compressed (t, 4, (AT_FREE + 3) * CLUSTER, 2);
+  test_qcow2_data (t, 6, AT_FREE + 5);
 }
 
 /* Cut images fail to open, or fail where something is missing. */
@@ -550,7 +550,7 @@ every_truncated_length_is_refused_or_damaged (void)
 
   begin (&t);
   fill (&t);
-  for (t.len = 0; t.len <= (AT_DATA + 5) * CLUSTER; t.len++) {
+  for (t.len = 0; t.len <= (AT_FREE + 5) * CLUSTER; t.len++) {
     bool opened = test_qcow2_open (&t, &err) == 0;
 
     CHECK (opened || err.msg[0] != '\0');
@@ -559,7 +559,7 @@ every_truncated_length_is_refused_or_damaged (void)
       walk (&t);
       CHECK_EQ_INT (test_qcow2_map (&t, 6 * CLUSTER, CLUSTER, &err), -1);
       CHECK_EQ_INT (test_qcow2_map (&t, 0, CLUSTER, &err),
-                    t.len > AT_DATA * CLUSTER ? 0 : -1);
+                    t.len > AT_FREE * CLUSTER ? 0 : -1);
       if (t.len <= AT_L2 * CLUSTER + CLUSTER - 1)
         CHECK_EQ_INT (test_qcow2_map (&t, 2 * CLUSTER, 1, &err), -1);
     }
@@ -576,7 +576,7 @@ any_changed_byte_gives_an_answer_inside_the_file (void)
   begin (&t);
   fill (&t);
   t.params.max_size = 1 << 20;
-  for (uint64_t i = 0; i < AT_DATA * CLUSTER; i++)
+  for (uint64_t i = 0; i < AT_FREE * CLUSTER; i++)
     for (size_t v = 0; v < sizeof values; v++) {
       uint8_t before = t.p[i];
 

@@ -339,7 +339,7 @@ every_failed_read_is_an_error_and_nothing_leaks (void)
 
   begin (&t);
   put_backing (&t, "base", "raw");
-  test_qcow2_data (&t, 0, AT_DATA);
+  test_qcow2_data (&t, 0, AT_FREE);
   for (unsigned n = 1; failures == n - 1 && n < 100; n++) {
     atomic_uint countdown = n;
 
@@ -352,7 +352,7 @@ every_failed_read_is_an_error_and_nothing_leaks (void)
       failures++;
     }
     else
-      CHECK_EQ_U64 (t.map.host_off, AT_DATA * CLUSTER);
+      CHECK_EQ_U64 (t.map.host_off, AT_FREE * CLUSTER);
     rv_io_unref (t.fault);
     test_qcow2_close (&t);
   }

@@ -22,7 +22,7 @@
 #define AT_REFBLOCK 2u
 #define AT_L1       3u
 #define AT_L2       4u
-#define AT_DATA     5u
+#define AT_FREE     5u
 
 struct test_qcow2 {
   uint8_t *p;

@@ -9,7 +9,7 @@
 #include "format/tar.h"
 #include "util/test.h"
 
-#define TAR_ROOM (64u << 10)
+#define TAR_ROOM (128u << 10)
 
 struct test_tar {
   uint8_t p[TAR_ROOM];
