@@ -22,9 +22,17 @@ count_table (struct rv_qcow2_count *c, uint64_t off, uint64_t entries,
   uint64_t len = entries * 8;
   CLEANUP_FREE uint8_t *table = NULL;
 
+  if (!rv_range_fits (off, len, c->q->base.io->size)) {
+    rv_qcow2_report (c, RAWVIEW_FINDING_CORRUPTION,
+                     "a bitmap table (offset %#jx, %ju bytes) is beyond the "
+                     "end of the file",
+                     (uintmax_t) off, (uintmax_t) len);
+    return 0;
+  }
+  if (len == 0 || !rv_qcow2_count_may_walk (c, len, "a bitmap table"))
+    return 0;
   rv_qcow2_count_range (c, off, len, 1, "a bitmap table");
-  if (len == 0 || len > MAX_TABLE ||
-      !rv_range_fits (off, len, c->q->base.io->size))
+  if (len > MAX_TABLE)
     return 0;
   table = malloc (len);
   if (table == NULL)

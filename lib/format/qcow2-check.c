@@ -175,8 +175,8 @@ check_l2_entry (struct check *k, const uint8_t *p, uint64_t guest_off,
                        (uintmax_t) guest_off, wrong);
     return 0;
   }
-  if (c.kind == QCOW2_CLUSTER_UNALLOCATED)
-    return 0;
+  if (c.host_off == 0 && c.kind != QCOW2_CLUSTER_DATA)
+    return 0; /* takes no space */
   k->count.result->allocated_clusters++;
   if (c.kind == QCOW2_CLUSTER_COMPRESSED) {
     k->count.result->compressed_clusters++;

@@ -9,6 +9,7 @@
 #include "format/qcow2-l2.h"
 #include "format/qcow2-snapshot.h"
 #include "util/checked.h"
+#include "util/text.h"
 
 /* 2^28 clusters: two tables of 1 GiB. */
 #define MAX_CLUSTERS (1ull << 28)
@@ -55,6 +56,7 @@ rv_qcow2_report (struct rv_qcow2_count *c, rawview_finding finding,
   va_start (args, fmt);
   vsnprintf (msg, sizeof msg, fmt, args);
   va_end (args);
+  rv_text_make_printable (msg);
   switch (finding) {
   case RAWVIEW_FINDING_CORRUPTION:
     c->result->corruptions++;
@@ -100,6 +102,23 @@ rv_qcow2_count_range (struct rv_qcow2_count *c, uint64_t off, uint64_t len,
   }
   for (uint64_t i = first; i <= last; i++)
     add_users (&c->users[i], n);
+}
+
+bool
+rv_qcow2_count_may_walk (struct rv_qcow2_count *c, uint64_t len,
+                         const char *what)
+{
+  if (c->table_bytes == UINT64_MAX)
+    return false;
+  if (rv_add_u64 (c->table_bytes, len, &c->table_bytes) &&
+      c->table_bytes <= c->q->base.io->size)
+    return true;
+  c->table_bytes = UINT64_MAX;
+  rv_qcow2_report (c, RAWVIEW_FINDING_ERROR,
+                   "%s and others are larger than the file, so they overlap; "
+                   "they and what follows are not looked at",
+                   what);
+  return false;
 }
 
 /*--- L1 and L2 tables ---------------------------------------------------*/
@@ -150,7 +169,7 @@ count_snapshot (struct rv_qcow2_count *c, const struct rv_qcow2_snapshot *s,
                      s->id, (uintmax_t) s->l1_off, s->l1_size);
     return 0;
   }
-  if (len == 0)
+  if (len == 0 || !rv_qcow2_count_may_walk (c, len, "an L1 table"))
     return 0;
   l1 = malloc (len);
   if (l1 == NULL)

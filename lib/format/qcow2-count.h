@@ -13,6 +13,7 @@ struct rv_qcow2_count {
   void (*cb) (void *opaque, rawview_finding finding, const char *msg);
   void *opaque;
   rawview_check_result *result;
+  uint64_t table_bytes; /* of tables that were walked */
   uint64_t clusters;  /* of the file, the last one may be cut */
   uint32_t *users;    /* of each cluster */
   uint32_t *l2_users; /* L1 entries that name an L2 table there */
@@ -37,6 +38,13 @@ void rv_qcow2_report (struct rv_qcow2_count *c, rawview_finding finding,
  */
 void rv_qcow2_count_range (struct rv_qcow2_count *c, uint64_t off, uint64_t len,
                            uint32_t n, const char *what);
+
+/* May another table of len bytes be walked?  Tables that do not overlap fit into
+ * the file all together; those that do are told and left out, since there could
+ * be thousands at one place.
+ */
+bool rv_qcow2_count_may_walk (struct rv_qcow2_count *c, uint64_t len,
+                              const char *what);
 
 /* The dirty bitmaps' directory, tables and contents. */
 int rv_qcow2_count_bitmaps (struct rv_qcow2_count *c, rawview_error *err);
