@@ -114,13 +114,8 @@ static int
 base_of_permitted (const struct rv_permit *permit, struct rv_base *base,
                    rawview_error *err)
 {
-  if (permit->source == NULL) {
-    if (rv_base_of (permit->dirfd, permit->name, base, err) == -1)
-      return -1;
-    free (base->path);
-    base->path = rv_path_normalize (permit->path, "..");
-    return base->path ? 0 : rv_error_nomem (err);
-  }
+  if (permit->source == NULL)
+    return rv_base_of_permit (permit, base, err);
   if (rv_text_is_nbd_uri (permit->source)) {
     *base = (struct rv_base){ .dirfd = -1 };
     return 0;

@@ -62,6 +62,46 @@ rv_base_of (int dirfd, const char *name, struct rv_base *base,
   return 0;
 }
 
+/* The folder of name, which has no dot parts, through no link: a name that was
+ * permitted could meanwhile have been made to lead elsewhere.
+ */
+static int
+open_folder_below (int dirfd, const char *name, rawview_error *err)
+{
+  CLEANUP_FREE char *path = strdup (name);
+  CLEANUP_CLOSE int fd = fcntl (dirfd, F_DUPFD_CLOEXEC, 0);
+  char *part = path, *slash;
+
+  if (path == NULL)
+    return rv_error_nomem (err);
+  for (; fd != -1 && (slash = strchr (part, '/')); part = slash + 1) {
+    int up = fd;
+
+    *slash = '\0';
+    fd = openat (up, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    close (up);
+  }
+  if (fd == -1)
+    return rv_error_errno (err, errno, "cannot open the folder of %s", name);
+  return rv_steal_fd (&fd);
+}
+
+int
+rv_base_of_permit (const struct rv_permit *permit, struct rv_base *base,
+                   rawview_error *err)
+{
+  *base = (struct rv_base){ .dirfd = -1 };
+  base->dirfd = open_folder_below (permit->dirfd, permit->name, err);
+  if (base->dirfd == -1)
+    return -1;
+  base->path = rv_path_normalize (permit->path, "..");
+  if (base->path == NULL) {
+    rv_base_release (base);
+    return rv_error_nomem (err);
+  }
+  return 0;
+}
+
 static const char *
 role_name (const struct rv_ref *ref)
 {

@@ -32,6 +32,10 @@ struct rv_permit {
 
 void rv_permit_release (struct rv_permit *permit);
 
+/* The folder of a file that an image named and that is permitted. */
+int rv_base_of_permit (const struct rv_permit *permit, struct rv_base *base,
+                       rawview_error *err);
+
 struct rv_policy {
   const rawview_options *opts;
   bool folder; /* the image is one of many in a folder */

@@ -381,6 +381,28 @@ in_a_folder_only_extents_are_followed (void)
   check_permitted (RV_REF_PARENT, "base.qcow2", "images/base.qcow2");
 }
 
+/* Between the judgement and the next, somebody renames folders. */
+static void
+the_base_of_a_permitted_file_is_found_through_no_link (void)
+{
+  CLEANUP_FREE char *deep = test_path ("other/sub/deep.qcow2");
+  CLEANUP_FREE char *sub = test_path ("other/sub");
+  CLEANUP_FREE char *moved = test_path ("other/moved");
+  struct rv_base b;
+
+  begin_with_folder ("other");
+  REQUIRE_OK (judge (RV_REF_PARENT, deep), err);
+  REQUIRE_OK (rv_base_of_permit (&permit, &b, &err), err);
+  CHECK_STR_EQ (b.path, sub);
+  CHECK (faccessat (b.dirfd, "deep.qcow2", F_OK, 0) == 0);
+  rv_base_release (&b);
+  CHECK (rename (sub, moved) == 0);
+  test_symlink ("/etc", "other/sub");
+  CHECK_EQ_INT (rv_base_of_permit (&permit, &b, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_IO, "cannot open the folder of *");
+  CHECK (unlink (sub) == 0 && rename (moved, sub) == 0);
+}
+
 static void
 the_base_of_a_name_is_its_folder (void)
 {
@@ -428,6 +450,7 @@ main (void)
   TEST (a_foreign_name_has_a_last_part);
   TEST (a_foreign_name_is_looked_up_in_all_folders);
   TEST (in_a_folder_only_extents_are_followed);
+  TEST (the_base_of_a_permitted_file_is_found_through_no_link);
   TEST (the_base_of_a_name_is_its_folder);
   rv_permit_release (&permit);
   rv_base_release (&base);
