@@ -56,7 +56,7 @@ qemu_img_compares ()
 
 fuse_file_is_equal ()
 {
-  bounded 180 cmp "$tmp/fuse.raw" "$guest"
+  bounded 180 cmp "$view" "$guest"
 }
 
 check_format ()
@@ -69,9 +69,11 @@ check_format ()
   rm -f "$copy"
   check "$format" 'qemu-img compare' qemu_img_compares
 
-  check "$format" 'rawviewfs mounts' start_rawviewfs "$image" "$tmp/fuse.raw"
-  check "$format" 'cmp' fuse_file_is_equal
-  check "$format" 'rawviewfs ends' stop_rawviewfs "$tmp/fuse.raw"
+  check "$format" 'rawviewfs' view_image
+  if is_mounted "$view"; then
+    check "$format" 'cmp' fuse_file_is_equal
+    unmount_view "$view"
+  fi
 
   rm -f "$tmp"/*.qcow2 "$tmp"/*.vmdk "$tmp"/*.ova
 }

@@ -40,6 +40,6 @@ inspect 'streamOptimized over NBD' "nbd://?socket=$tmp/sock"
 stop_process "$(cat "$tmp/pid")"
 
 use_format qcow2-zlib
-start_rawviewfs "$image" "$tmp/fuse.raw"
-inspect 'qcow2-zlib through FUSE' "$tmp/fuse.raw"
-stop_rawviewfs "$tmp/fuse.raw"
+view_image
+inspect 'qcow2-zlib through FUSE' "$view"
+unmount_view "$view"
