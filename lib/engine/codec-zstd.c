@@ -6,10 +6,10 @@
 
 #include "engine/codec-zstd.h"
 
-/* A window never needs to be larger than a cluster, at most 2^21; what the
- * standard asks every decoder to take is 2^23.
+/* A window never needs to be larger than a cluster.  More would let a hostile
+ * image make every slot keep it.
  */
-#define WINDOW_LOG_MAX 23
+#define WINDOW_LOG_MAX 21
 
 ZSTD_DCtx *
 rv_zstd_new (void)
