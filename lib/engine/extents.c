@@ -83,6 +83,32 @@ describe (const struct rv_map *map, rawview_extent *e)
   }
 }
 
+/* How far the next question goes.  Upper layers look at all of it although a
+ * lower one may end the answer early, again and again; so a question is only
+ * larger than the last answer as long as the answers keep up.
+ */
+struct window {
+  uint64_t len;
+  unsigned steps; /* that did not fill it */
+};
+
+#define WINDOW_FIRST  (1u << 20)
+#define WINDOW_FACTOR 4u
+
+static uint64_t
+window_ask (const struct window *w, uint64_t len)
+{
+  return rv_min_u64 (len, w->len);
+}
+
+static void
+window_adapt (struct window *w, uint64_t answered)
+{
+  w->steps += answered < w->len;
+  if (!rv_mul_u64 (answered, WINDOW_FACTOR, &w->len))
+    w->len = UINT64_MAX;
+}
+
 int
 rv_engine_extents (struct rv_engine *e, uint64_t len, uint64_t off,
                    unsigned flags, rawview_extent_cb cb, void *opaque,
@@ -92,18 +118,20 @@ rv_engine_extents (struct rv_engine *e, uint64_t len, uint64_t off,
                     .runs = flags & RAWVIEW_EXTENTS_RUNS,
                     .cb = cb,
                     .opaque = opaque };
+  struct window window = { .len = WINDOW_FIRST };
   uint64_t end = off + len;
 
-  for (unsigned steps = 0; off < end && steps < RV_WALK_MAX; steps++) {
+  while (off < end && window.steps < RV_WALK_MAX) {
     rawview_extent extent = { .off = off };
     struct rv_map map;
 
-    if (rv_chain_map (e->chain, off, end - off, &map, &extent.depth,
-                      &extent.len, NULL) == 0)
+    if (rv_chain_map (e->chain, off, window_ask (&window, end - off), &map,
+                      &extent.depth, &extent.len, NULL) == 0)
       describe (&map, &extent);
     else
       extent.damaged = true;
     off += extent.len;
+    window_adapt (&window, extent.len);
     if (w.has_pending && flags & RAWVIEW_EXTENTS_ONE &&
         !mergeable (&w, &w.pending, &extent))
       break;

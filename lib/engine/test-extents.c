@@ -279,6 +279,44 @@ a_walk_does_a_bounded_amount_of_work (void)
   CHECK (a.maps <= RV_WALK_MAX);
 }
 
+static uint64_t asked; /* of the upper layer */
+
+static int
+count_asked (struct rv_format *format, uint64_t off, uint64_t len,
+             struct rv_map *map, uint64_t *damaged, rawview_error *e)
+{
+  asked += len;
+  *map = (struct rv_map){ .kind = RV_MAP_PARENT, .len = len };
+  return 0;
+}
+
+/* An upper layer may look at every entry of what it is asked about. */
+static void
+layers_are_not_asked_again_about_all_the_rest (void)
+{
+  static const struct rv_format_ops byte = { .name = "byte", .map = byte_map };
+  static const struct rv_format_ops upper = { .name = "upper",
+                                              .map = count_asked };
+  CLEANUP_LAYER struct test_layer a;
+  CLEANUP_LAYER struct test_layer b;
+  CLEANUP_CHAIN struct test_chain c = { .layers = { &a, &b } };
+  struct seen s = { 0 };
+
+  test_layer_init (&a, 1, ROOM);
+  test_layer_add (&a, RV_MAP_PARENT, 1ull << 40);
+  test_layer_done (&a);
+  a.base.ops = &upper;
+  test_layer_init (&b, 2, ROOM);
+  test_layer_add (&b, RV_MAP_ZERO, 1ull << 40);
+  test_layer_done (&b);
+  b.base.ops = &byte;
+  REQUIRE (test_chain_open (&c, 0, 0));
+  asked = 0;
+  ask (&c, 1ull << 40, 0, 0, &s);
+  CHECK_EQ_U64 (b.maps, RV_WALK_MAX);
+  CHECK (asked < (2u << 20));
+}
+
 int
 main (void)
 {
@@ -290,5 +328,6 @@ main (void)
   TEST (no_bytes_have_no_extents);
   TEST (holes_of_a_flat_file_are_holes);
   TEST (a_walk_does_a_bounded_amount_of_work);
+  TEST (layers_are_not_asked_again_about_all_the_rest);
   return test_result ();
 }
