@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -20,6 +21,7 @@
 struct source {
   enum source_kind { SOURCE_FILE, SOURCE_DIR, SOURCE_EXPORT } kind;
   const char *name;      /* of export=, NULL otherwise */
+  bool fd_given;         /* after export=NAME: */
   char *path;            /* absolute, or a URI; NULL: fd= is the image */
   rawview_options *opts; /* of export=; NULL: the common ones */
 };
@@ -62,8 +64,8 @@ add_source (struct params *params, enum source_kind kind)
 
   if (params->nr_sources > 0 &&
       (kind != SOURCE_EXPORT || p->kind != SOURCE_EXPORT)) {
-    nbdkit_error ("%s= cannot be given after %s=: use one file=, or one dir=, "
-                  "or export= as often as needed",
+    nbdkit_error ("%s= cannot be given after %s=: use one [file=]FILE, or one "
+                  "dir=DIR, or export=NAME:FILE as often as needed",
                   kind_keys[kind], kind_keys[p->kind]);
     return NULL;
   }
@@ -156,8 +158,12 @@ set_option (struct params *params, const char *key, const char *value)
     nbdkit_error ("%s", err.msg);
     return -1;
   }
-  if (strcmp (key, "fd") == 0)
+  if (strcmp (key, "fd") != 0)
+    return 0;
+  if (opts == params->common)
     params->fd_given = true;
+  else
+    params->sources[params->nr_sources - 1].fd_given = true;
   return 0;
 }
 
@@ -172,9 +178,33 @@ params_set (struct params *params, const char *key, const char *value)
   return set_option (params, key, value);
 }
 
+/* Sources that could not be opened because of the way they are named. */
+static int
+check_source (const struct params *params, const struct source *s)
+{
+  struct stat st;
+
+  if (s->path == NULL && !s->fd_given && !params->fd_given) {
+    nbdkit_error ("export=%s:: no image is named: use export=NAME:FILE, or "
+                  "fd=N after it",
+                  s->name);
+    return -1;
+  }
+  if (s->kind != SOURCE_DIR && s->path != NULL && stat (s->path, &st) == 0 &&
+      S_ISDIR (st.st_mode)) {
+    nbdkit_error ("%s is a folder: use dir= to serve every image in it",
+                  s->path);
+    return -1;
+  }
+  return 0;
+}
+
 int
 params_complete (struct params *params)
 {
+  for (size_t i = 0; i < params->nr_sources; i++)
+    if (check_source (params, &params->sources[i]) == -1)
+      return -1;
   if (params->nr_sources > 0)
     return 0;
   if (!params->fd_given) {

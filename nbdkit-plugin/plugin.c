@@ -23,6 +23,7 @@
 
 #include <rawview.h>
 
+#include "log.h"
 #include "params.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -94,11 +95,10 @@ plugin_config_complete (void)
   return params_complete (&params);
 }
 
-/* There is no other way to be heard when nbdkit runs in the background. */
 static void
-log_line (void *opaque, const char *msg)
+log_from_library (void *opaque, const char *msg)
 {
-  nbdkit_error ("%s", msg);
+  log_line (msg);
 }
 
 static int
@@ -109,8 +109,15 @@ plugin_get_ready (void)
     nbdkit_error ("out of memory");
     return -1;
   }
-  rawview_exports_set_log (exports, log_line, NULL);
+  rawview_exports_set_log (exports, log_from_library, NULL);
   return params_open (&params, exports);
+}
+
+static int
+plugin_after_fork (void)
+{
+  log_serving ();
+  return 0;
 }
 
 /*--- Exports ------------------------------------------------------------*/
@@ -230,11 +237,13 @@ plugin_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
               uint32_t flags)
 {
   rawview_error err;
+  char what[80];
 
   if (rawview_pread (handle, buf, count, offset, &err) == 0)
     return 0;
-  nbdkit_error ("reading %" PRIu32 " bytes at offset %" PRIu64 ": %s", count,
-                offset, err.msg);
+  snprintf (what, sizeof what, "reading %" PRIu32 " bytes at offset %" PRIu64,
+            count, offset);
+  log_read_error (what, err.msg);
   nbdkit_set_error (err.errnum);
   return -1;
 }
@@ -294,6 +303,7 @@ static struct nbdkit_plugin plugin = {
   .config_help = PARAMS_HELP,
   .magic_config_key = "file",
   .get_ready = plugin_get_ready,
+  .after_fork = plugin_after_fork,
   .cleanup = plugin_cleanup,
   .list_exports = plugin_list_exports,
   .default_export = plugin_default_export,

@@ -46,7 +46,8 @@ left=$(find . ! -type d)
 
 cd "$RAWVIEW_SRCDIR"
 requires git rev-parse
-cleanup_fn rm -rf "$RAWVIEW_BUILDDIR"/rawview-[0-9]*
+# shellcheck disable=SC2016
+cleanup_fn sh -c 'rm -rf "$1"/rawview-[0-9]*' sh "$RAWVIEW_BUILDDIR"
 build distdir
 cd "$RAWVIEW_BUILDDIR"/rawview-[0-9]*
 git -C "$RAWVIEW_SRCDIR" ls-files | grep -v '^\.[cg]i' | while read -r file; do

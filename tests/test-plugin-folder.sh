@@ -32,7 +32,7 @@ names_are ()
 # What is skipped is known before anybody asks.
 serve "dir=$tmp/dir"
 line_count "$nbdkit_log" 1
-matches "$nbdkit_log" '^nbdkit: error: skipped: .*short\.qcow2'
+matches "$nbdkit_log" '^nbdkit: rawview: skipped: .*short\.qcow2'
 names_are a.qcow2 b.vmdk
 names_are a.qcow2 b.vmdk
 reads_as "$(uri_of a.qcow2)" "$tmp/disk.raw"

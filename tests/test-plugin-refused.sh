@@ -25,7 +25,8 @@ check ()
 
 check 'none\.qcow2: No such file' "$tmp/none.qcow2"
 check 'format=raw' "$tmp/disk.raw"
-check 'folder' "$tmp"
+check 'folder: use dir=' "$tmp"
+check 'export=a:: no image is named' export=a:
 check 'device' /dev/null
 check 'folder' dir="$tmp/none"
 check '' dir="$tmp/disk.qcow2"

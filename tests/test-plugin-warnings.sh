@@ -10,7 +10,7 @@ make_raw "$tmp/disk.raw"
 make_image qcow2 "$tmp/disk.raw" "$tmp/disk.qcow2"
 serve format=raw "$tmp/disk.qcow2"
 line_count "$nbdkit_log" 1
-matches "$nbdkit_log" '^nbdkit: error: .*disk\.qcow2: .*looks like qcow2'
+matches "$nbdkit_log" '^nbdkit: rawview: .*/disk\.qcow2: .*looks like qcow2'
 reads_as "$uri" "$tmp/disk.qcow2"
 reads_as "$uri" "$tmp/disk.qcow2"
 line_count "$nbdkit_log" 1
