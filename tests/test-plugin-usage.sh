@@ -32,7 +32,7 @@ check 'file= cannot be given after export=' export=a:disk.qcow2 disk.qcow2
 check 'export=disk\.qcow2: use export=NAME:FILE' export=disk.qcow2
 check 'export=:disk\.qcow2: use export=NAME:FILE' export=:disk.qcow2
 check 'two exports .*"a"' export=a:disk.qcow2 export=a:disk.qcow2
-check 'no image was named' export=a:
+check '.*no image is named' export=a:
 check '.*path' file=
 check '.*path' dir=
 check 'export=: this name has 5000 bytes' \
