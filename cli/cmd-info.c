@@ -173,6 +173,8 @@ print_image (rawview_image *image, unsigned depth, rawview_error *err)
   print_text_line ("file format", cli_fact (image, depth, "format"));
   print_size_line ("virtual size", cli_fact (image, depth, "virtual-size"),
                    true);
+  if (cli_fact (image, depth, "actual-size") == NULL)
+    puts ("disk size: unavailable");
   print_size_line ("disk size", cli_fact (image, depth, "actual-size"), false);
   if (cli_fact (image, depth, "cluster-size") != NULL)
     printf (

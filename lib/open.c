@@ -412,7 +412,10 @@ add_common_facts (struct rv_facts *facts, const struct rv_format *f)
 {
   if (rv_facts_add_text (facts, "filename", f->io->name) == -1 ||
       rv_facts_add_text (facts, "format", f->ops->name) == -1 ||
-      rv_facts_add_number (facts, "virtual-size", f->size) == -1 ||
+      rv_facts_add_number (facts, "virtual-size", f->size) == -1)
+    return -1;
+  /* A server does not tell. */
+  if (f->io->ops->allocated != NULL &&
       rv_facts_add_number (facts, "actual-size",
                            rv_io_allocated (f->io) + f->attached_bytes) == -1)
     return -1;

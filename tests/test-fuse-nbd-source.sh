@@ -21,6 +21,9 @@ ls "$tmp/folder" >"$tmp/names"
 line_count "$tmp/names" 1
 matches "$tmp/names" '\.raw$'
 same "$tmp/disk.raw" "$tmp/folder/$(cat "$tmp/names")"
+# Without blocks, tar -S would take the disk for one hole.
+[ "$(stat -c %b "$tmp/folder/$(cat "$tmp/names")")" -gt 0 ] ||
+  fail 'it has no blocks'
 unmount_view "$tmp/folder"
 
 fails_with 1 rawviewfs "nbd+unix:///?socket=$tmp/none" "$tmp/view"

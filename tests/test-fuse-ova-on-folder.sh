@@ -36,6 +36,8 @@ ls "$tmp/view" >"$tmp/names"
 line_count "$tmp/names" 2
 same "$tmp/one.raw" "$tmp/view/one.vmdk.raw"
 same "$tmp/two.raw" "$tmp/view/two.vmdk.raw"
+# Without blocks, tar -S would take the disk for one hole.
+[ "$(stat -c %b "$tmp/view/two.vmdk.raw")" -gt 0 ] || fail 'it has no blocks'
 unmount_view "$tmp/view"
 
 touch "$tmp/file"

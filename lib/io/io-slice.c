@@ -44,6 +44,13 @@ slice_prefetch (struct rv_io *io, uint64_t off, uint64_t len)
   rv_io_prefetch (s->parent, s->start + off, len);
 }
 
+/* No less than what its data take: who sees less looks for holes. */
+static uint64_t
+slice_allocated (struct rv_io *io)
+{
+  return io->size;
+}
+
 static void
 slice_free (struct rv_io *io)
 {
@@ -58,6 +65,7 @@ static const struct rv_io_ops slice_ops = {
   .pread = slice_pread,
   .hole = slice_hole,
   .prefetch = slice_prefetch,
+  .allocated = slice_allocated,
   .free = slice_free,
 };
 
