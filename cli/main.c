@@ -32,9 +32,9 @@ print_usage (void)
     printf ("  %-10s%s\n", commands[i]->name, commands[i]->summary);
   fputs ("  help      Explains a command\n\n"
          "Options:\n"
-         "  --features  show what is built in\n"
-         "  --help      show this text\n"
-         "  --version   show the version\n\n"
+         "      --features  show what is built in\n"
+         "  -h, --help      show this text\n"
+         "  -V, --version   show the version\n\n"
          "rawview COMMAND --help lists the options of a command;\n"
          "read rawview(1) for more.\n",
          stdout);
@@ -146,11 +146,11 @@ main (int argc, char *argv[])
   if (argc < 2)
     return cli_failf (RAWVIEW_ERROR_USAGE,
                       "no command (rawview --help lists them)");
-  if (strcmp (argv[1], "--help") == 0) {
+  if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0) {
     print_usage ();
     return cli_finish_output ();
   }
-  if (strcmp (argv[1], "--version") == 0) {
+  if (strcmp (argv[1], "--version") == 0 || strcmp (argv[1], "-V") == 0) {
     printf ("rawview %s\n", rawview_version ());
     return cli_finish_output ();
   }

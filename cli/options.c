@@ -71,7 +71,7 @@ cli_print_help (const struct cli_command *cmd)
 
     print_option (o->letter, o->name, o->arg, o->type == CLI_OPTIONAL, o->help);
   }
-  print_option (0, "help", NULL, false, "show this text");
+  print_option ('h', "help", NULL, false, "show this text");
   printf ("\nImage options:\n");
   for (size_t i = 0; (info = rawview_option_get (i)) != NULL; i++)
     if (find_own (cmd, info->name) == NULL)
@@ -123,7 +123,7 @@ make_tables (const struct cli_command *cmd, struct tables *t)
       calloc (cmd->n_options + count_library_options () + 2, sizeof *t->longs);
   if (t->longs == NULL)
     exit (cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory"));
-  strcpy (t->letters, ":");
+  strcpy (t->letters, ":h");
   for (size_t i = 0; i < cmd->n_options; i++)
     add_own (t, &n, &cmd->options[i], i);
   for (size_t i = 0; (info = rawview_option_get (i)) != NULL; i++)
@@ -233,7 +233,7 @@ parse_options (const struct cli_command *cmd, int argc, char **argv,
   opterr = 0;
   optind = 1;
   while ((c = getopt_long (argc, argv, t->letters, t->longs, NULL)) != -1) {
-    if (c == HELP) {
+    if (c == HELP || c == 'h') {
       cli_print_help (cmd);
       return CLI_SHOWN_HELP;
     }

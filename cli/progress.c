@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "json.h"
@@ -60,23 +61,48 @@ figures_of (const struct progress *p, uint64_t done)
   return f;
 }
 
+/* Columns of the terminal; a longer line could not be drawn over. */
+static int
+terminal_width (const struct progress *p)
+{
+  struct winsize size;
+
+  if (ioctl (fileno (p->out), TIOCGWINSZ, &size) == -1 || size.ws_col == 0)
+    return 80;
+  return size.ws_col;
+}
+
 static void
 show_bar (const struct progress *p, const struct figures *f)
 {
   char done[CLI_SIZE_MAX], total[CLI_SIZE_MAX], rate[CLI_SIZE_MAX];
-  char bar[BAR_WIDTH + 1];
-  unsigned filled = f->permille * BAR_WIDTH / 1000;
+  char text[120], left[40] = "", bar[BAR_WIDTH + 1];
+  int width = terminal_width (p) - 1, len;
+  int filled;
 
-  memset (bar, ' ', BAR_WIDTH);
-  memset (bar, '=', filled);
-  bar[BAR_WIDTH] = '\0';
+  if (f->rate > 0)
+    snprintf (left, sizeof left, ", %llu:%02u:%02u left",
+              (unsigned long long) (f->eta / 3600),
+              (unsigned) (f->eta / 60 % 60), (unsigned) (f->eta % 60));
+  len = snprintf (
+      text, sizeof text, "%3u.%u%%  %s of %s, %s/s%s", f->permille / 10,
+      f->permille % 10, cli_format_size (f->done, done),
+      cli_format_size (p->total, total), cli_format_size (f->rate, rate), left);
+  /* What does not fit is left out: first the bar's length, then the bar, then
+   * the end of the text.
+   */
+  width -= len + 3;
+  if (width > BAR_WIDTH)
+    width = BAR_WIDTH;
+  fputc ('\r', p->out);
+  if (width > 4) {
+    filled = (int) f->permille * width / 1000;
+    memset (bar, ' ', (size_t) width);
+    memset (bar, '=', (size_t) filled);
+    fprintf (p->out, "[%.*s] ", width, bar);
+  }
   /* "K" of the terminal clears what a longer line has left. */
-  fprintf (p->out, "\r[%s] %3u.%u%%  %s of %s, %s/s, ", bar, f->permille / 10,
-           f->permille % 10, cli_format_size (f->done, done),
-           cli_format_size (p->total, total), cli_format_size (f->rate, rate));
-  fprintf (p->out, "%llu:%02u:%02u left\033[K",
-           (unsigned long long) (f->eta / 3600), (unsigned) (f->eta / 60 % 60),
-           (unsigned) (f->eta % 60));
+  fprintf (p->out, "%.*s\033[K", terminal_width (p) - 1, text);
 }
 
 static void

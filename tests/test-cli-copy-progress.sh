@@ -31,6 +31,17 @@ rawview copy -p disk.qcow2 3.raw >out 2>err
 tr '\r' '\n' <err | tail -1 >last
 matches last '^\[=+\] 100\.0%  12 MiB of 12 MiB, .*/s, 0:00:00 left'
 
+# A narrow terminal has it all in one line, which can be drawn over.
+if script --version >/dev/null 2>&1; then
+  script -qec 'stty cols 40; rawview copy disk.qcow2 5.raw' /dev/null >out \
+    </dev/null
+  matches out '100\.0%'
+  tr '\r' '\n' <out | sed 's/\x1b\[K//' >narrow
+  if grep -E '.{40}' narrow; then
+    fail 'wider than the terminal'
+  fi
+fi
+
 # It fails before the end: never 100 percent.
 truncate -s 700000 disk.qcow2
 refused err rawview copy --progress=json disk.qcow2 4.raw >lines

@@ -54,7 +54,8 @@ pod_flags <(sed -n '/^=head1 OPTIONS/,/^=head1 SOURCES/p' "$pods/rawview.pod") \
   >in-pod
 agree 'options of rawview and rawview.pod' flags in-pod
 completed _rawview rawview -- | sort >completed
-agree 'options of rawview and their completion' flags completed
+grep '^--' flags >long-flags
+agree 'options of rawview and their completion' long-flags completed
 
 # The library's options, which are the same for all.
 rawview info --help | sed -n '/^Image options/,$p' | help_flags >image-flags

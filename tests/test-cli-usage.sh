@@ -46,3 +46,12 @@ wrong 1 'check: something is missing' check
 wrong 1 '.*nosuch: No such file' info "$tmp/nosuch"
 wrong 3 '.*disk\.raw' info "$tmp/disk.raw"
 wrong 1 '.*disk\.raw' check "$tmp/disk.raw"
+
+# -h and -V are what they are elsewhere.
+for command in '' info map check copy serve; do
+  rawview $command -h >"$tmp/short"
+  rawview $command --help >"$tmp/long"
+  same "$tmp/short" "$tmp/long"
+done
+rawview -V >"$tmp/short"
+matches "$tmp/short" '^rawview [0-9]'
