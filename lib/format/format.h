@@ -57,7 +57,7 @@ struct rv_map {
    * and incomplete host cluster, reads as zeros.  0 stands for all.
    */
   uint64_t host_avail;
-  /* DATA: holes of the host file are worth looking for (flat and raw). */
+  /* DATA: holes of the host file are worth looking for. */
   bool sparse_host;
   /* ZERO: no space is taken for these zeros in this layer. */
   bool hole;

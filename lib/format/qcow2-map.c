@@ -184,6 +184,7 @@ answer_data (const struct rv_qcow2 *q, const struct segment *run,
   }
   map->io = q->data_io;
   map->host_off = run->host_off;
+  map->sparse_host = q->sparse_data;
   if (run->len > size - run->host_off)
     map->host_avail = size - run->host_off;
 }

@@ -343,6 +343,18 @@ open_with_cluster (struct rv_qcow2 *q, struct rv_view cluster,
   return open_tables (q, params, err);
 }
 
+/* Clusters that were allocated in advance are holes of the host file until
+ * something is written.
+ */
+static void
+set_data_io (struct rv_qcow2 *q, struct rv_io *io)
+{
+  rv_io_unref (q->data_io);
+  q->data_io = rv_io_ref (io);
+  q->sparse_data =
+      io->ops->allocated != NULL && rv_io_allocated (io) < io->size;
+}
+
 static int
 open_into (struct rv_qcow2 *q, const struct rv_format_params *params,
            rawview_error *err)
@@ -377,7 +389,7 @@ qcow2_open (struct rv_io *io, const struct rv_format_params *params,
   if (q == NULL)
     return rv_error_nomem (err);
   rv_format_init (&q->base, &rv_format_qcow2, io, params);
-  q->data_io = rv_io_ref (io);
+  set_data_io (q, io);
   if (open_into (q, params, err) == -1) {
     qcow2_close (&q->base);
     return -1;
@@ -396,8 +408,7 @@ attach (struct rv_format *format, size_t ref, struct rv_io *io,
   if (rv_io_same (io, q->base.io))
     return rv_error_refused (err, "%s: the image cannot be its own data file",
                              io->name);
-  rv_io_unref (q->data_io);
-  q->data_io = rv_io_ref (io);
+  set_data_io (q, io);
   return 0;
 }
 

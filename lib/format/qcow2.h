@@ -22,6 +22,7 @@ struct rv_qcow2 {
   struct rv_qcow2_metadata metadata;
   struct rv_qcow2_bitmaps bitmaps;
   struct rv_io *data_io; /* external data file; without one the container */
+  bool sparse_data;      /* it has holes: those of preallocated clusters */
   uint8_t *l1;           /* as it lies in the file: the active disk's or, for a
                             snapshot view, the snapshot's */
   uint64_t l1_off;

@@ -92,6 +92,38 @@ a_run_is_not_longer_than_the_question (void)
   CHECK_MAP (&t, 3 * CLUSTER, 1, RV_MAP_PARENT, 1);
 }
 
+static uint64_t allocated;
+
+static uint64_t
+say_allocated (struct rv_io *io)
+{
+  return allocated;
+}
+
+static void
+holes_are_looked_for_in_a_file_that_has_some (void)
+{
+  static struct rv_io_ops ops;
+  CLEANUP_QCOW2 struct test_qcow2 t;
+
+  begin (&t);
+  test_qcow2_data (&t, 0, AT_FREE);
+  REQUIRE_OK (rv_io_mem_new (t.p, t.len, "disk", &t.io, &err), err);
+  ops = *t.io->ops;
+  ops.allocated = say_allocated;
+  t.io->ops = &ops;
+  allocated = t.len - 1; /* clusters that were only preallocated */
+  REQUIRE_OK (test_qcow2_open (&t, &err), err);
+  CHECK_MAP (&t, 0, CLUSTER, RV_MAP_DATA, CLUSTER);
+  CHECK (t.map.sparse_host);
+  t.format->ops->close (t.format);
+  t.format = NULL;
+  allocated = t.len;
+  REQUIRE_OK (test_qcow2_open (&t, &err), err);
+  CHECK_MAP (&t, 0, CLUSTER, RV_MAP_DATA, CLUSTER);
+  CHECK (!t.map.sparse_host);
+}
+
 static void
 zeros_with_and_without_space_are_two_runs (void)
 {
@@ -599,6 +631,7 @@ main (void)
   TEST (a_run_of_missing_tables_ends_where_a_table_is);
   TEST (clusters_that_adjoin_on_both_sides_are_one_run);
   TEST (a_run_is_not_longer_than_the_question);
+  TEST (holes_are_looked_for_in_a_file_that_has_some);
   TEST (zeros_with_and_without_space_are_two_runs);
   TEST (each_compressed_cluster_is_a_run_of_its_own);
   TEST (the_header_says_which_codec);
