@@ -73,8 +73,8 @@ check_name (const rawview_exports *x, const char *name, rawview_error *err)
   for (size_t i = 0; i < x->disks.len; i++)
     if (strcmp (x->disks.ptr[i].name, name) == 0)
       return rv_error_usage (err,
-                             "two exports would be called \"%s\"; name them "
-                             "yourself with export=NAME:FILE",
+                             "two exports would be called \"%s\"; give each a "
+                             "name of its own",
                              name);
   return 0;
 }
