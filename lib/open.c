@@ -25,12 +25,15 @@
 /* Memory for pieces of L2 and grain tables. */
 #define TABLES_BUDGET ((size_t) 8 << 20)
 
+DEFINE_VECTOR (ios, struct rv_io *);
+
 struct opening {
   const rawview_options *opts;
   struct rv_policy policy;
   struct rawview_image *image;
   struct rv_base base;        /* of the layer that is being opened */
   struct rv_strings *extents; /* see struct rv_source */
+  struct ios attached;        /* files of the layer that is being opened */
 };
 
 /*--- Bytes --------------------------------------------------------------*/
@@ -250,6 +253,36 @@ format_params (const struct opening *o, unsigned depth)
   };
 }
 
+/* Opens the file once, however many extents lie in it: the kernel takes longer
+ * for each further lock of one file.
+ */
+static int
+open_once (struct opening *o, struct rv_format *f,
+           const struct rv_permit *permit, struct rv_io **io,
+           rawview_error *err)
+{
+  for (size_t i = 0; permit->path && i < o->attached.len; i++)
+    if (strcmp (o->attached.ptr[i]->name, permit->path) == 0) {
+      *io = rv_io_ref (o->attached.ptr[i]);
+      return 0;
+    }
+  if (open_permitted (o, permit, io, err) == -1)
+    return -1;
+  if (ios_append (&o->attached, *io) == -1)
+    return rv_error_nomem (err);
+  rv_io_ref (*io);
+  f->attached_bytes += rv_io_allocated (*io);
+  return 0;
+}
+
+static void
+forget_attached (struct opening *o)
+{
+  for (size_t i = 0; i < o->attached.len; i++)
+    rv_io_unref (o->attached.ptr[i]);
+  ios_release (&o->attached);
+}
+
 static int
 attach_ref (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
             rawview_error *err)
@@ -262,11 +295,10 @@ attach_ref (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
   if (rv_policy_judge (&o->policy, f->io->name, depth, &o->base,
                        &f->refs.ptr[ref], &permit, err) == -1)
     return -1;
-  r = open_permitted (o, &permit, &io, err);
+  r = open_once (o, f, &permit, &io, err);
   rv_permit_release (&permit);
   if (r == -1)
     return -1;
-  f->attached_bytes += rv_io_allocated (io);
   return f->ops->attach (f, ref, io, &params, err);
 }
 
@@ -396,6 +428,7 @@ open_parent (struct opening *o, ssize_t *parent, rawview_error *err)
     return -1;
   rv_base_release (&o->base);
   o->base = base;
+  forget_attached (o);
   if (check_loop (&o->image->chain, io, err) == -1 ||
       open_layer (o, io, format, parent, err) == -1)
     return -1;
@@ -543,6 +576,7 @@ rv_image_open (struct rv_io *container, const struct rv_source *source,
   if (r == 0)
     r = open_chain (&o, &io, err);
   rv_base_release (&o.base);
+  forget_attached (&o);
   if (r == 0)
     r = rv_engine_new (&o.image->chain, &eo, &o.image->engine, err);
   if (r == -1) {

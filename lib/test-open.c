@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "format/test-qcow2.h"
 #include "format/test-tar.h"
@@ -577,6 +578,29 @@ run (void (*fn) (void), const char *name)
 #undef TEST
 #define TEST(fn) run (fn, #fn)
 
+/* Otherwise descriptors, and the kernel's time for locks, grow with the text.
+ */
+static void
+a_file_with_many_extents_is_opened_once (void)
+{
+  char text[16384] = "# Disk DescriptorFile\nCID=1\nparentCID=ffffffff\n"
+                     "createType=\"monolithicFlat\"\n";
+  struct rlimit before, few;
+  size_t len = strlen (text);
+
+  raw_file ("flat.raw", 'f', CLUSTER);
+  for (unsigned i = 0; i < 500; i++)
+    len +=
+        sprintf (text + len, "RW 1 FLAT \"%sflat.raw\" 0\n", i % 2 ? "./" : "");
+  test_file ("many.vmdk", text, len);
+  REQUIRE (getrlimit (RLIMIT_NOFILE, &before) == 0);
+  few = before;
+  few.rlim_cur = 100;
+  setrlimit (RLIMIT_NOFILE, &few);
+  CHECK_OK (open_it ("many.vmdk"), err);
+  setrlimit (RLIMIT_NOFILE, &before);
+}
+
 int
 main (void)
 {
@@ -606,6 +630,7 @@ main (void)
   TEST (the_disk_of_an_ova_is_read_in_place);
   TEST (of_several_disks_one_is_named);
   TEST (every_failed_read_is_an_error_and_nothing_leaks);
+  TEST (a_file_with_many_extents_is_opened_once);
   test_files_end ();
   return test_result ();
 }
