@@ -9,12 +9,58 @@
 
 #define REFTABLE_RESERVED 0x1ffull
 
-static int
-compare_offsets (const void *a, const void *b)
+/* Moves elements with the bit clear to the front; returns how many. */
+static size_t
+partition (uint64_t *v, size_t n, uint64_t bit)
 {
-  uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+  size_t lo = 0, hi = n;
 
-  return (x > y) - (x < y);
+  while (lo < hi) {
+    if (v[lo] & bit) {
+      uint64_t t = v[lo];
+
+      v[lo] = v[--hi];
+      v[hi] = t;
+    }
+    else
+      lo++;
+  }
+  return lo;
+}
+
+static bool
+is_sorted (const uint64_t *v, size_t n)
+{
+  for (size_t i = 1; i < n; i++)
+    if (v[i - 1] > v[i])
+      return false;
+  return true;
+}
+
+/* Radix exchange: no order makes it slow, and unlike qsort it takes no memory.
+ * The parts still to be sorted wait on a stack, at most one for each bit.
+ */
+static void
+sort_offsets (uint64_t *v, size_t n)
+{
+  struct part {
+    uint64_t *v;
+    size_t n;
+    uint64_t bit;
+  } stack[65];
+  size_t depth = 0;
+
+  stack[depth++] = (struct part){ v, n, 1ull << 63 };
+  while (depth > 0) {
+    struct part p = stack[--depth];
+    size_t low;
+
+    if (p.bit == 0 || is_sorted (p.v, p.n))
+      continue;
+    low = partition (p.v, p.n, p.bit);
+    stack[depth++] = (struct part){ p.v + low, p.n - low, p.bit >> 1 };
+    stack[depth++] = (struct part){ p.v, low, p.bit >> 1 };
+  }
 }
 
 /* Index of the first element that is not below off. */
@@ -42,7 +88,7 @@ sort_unique (struct rv_offsets *v, struct rv_offsets *dup)
 
   if (v->len == 0)
     return 0;
-  qsort (v->ptr, v->len, sizeof v->ptr[0], compare_offsets);
+  sort_offsets (v->ptr, v->len);
   for (size_t i = 0; i < v->len; i++) {
     if (n == 0 || v->ptr[n - 1] != v->ptr[i])
       v->ptr[n++] = v->ptr[i];
