@@ -338,6 +338,23 @@ attach_refs (struct opening *o, struct rv_format *f, unsigned depth,
   return 0;
 }
 
+/* Each table is within its limit; a chain must not multiply that. */
+static int
+check_tables (const struct rv_chain *chain, rawview_error *err)
+{
+  uint64_t bytes = 0;
+
+  for (size_t i = 0; i < chain->len; i++)
+    bytes += chain->ptr[i]->table_bytes;
+  if (bytes > RV_MAX_CHAIN_TABLES)
+    return rv_error_limit (err,
+                           "%s: the L1 tables and grain directories of the "
+                           "chain so far take %ju bytes, more than %u",
+                           chain->ptr[chain->len - 1]->io->name,
+                           (uintmax_t) bytes, RV_MAX_CHAIN_TABLES);
+  return 0;
+}
+
 /* Opens io with a driver and appends it to the chain. */
 static int
 open_layer (struct opening *o, struct rv_io *io,
@@ -354,7 +371,9 @@ open_layer (struct opening *o, struct rv_io *io,
     format->close (f);
     return rv_error_nomem (err);
   }
-  return attach_refs (o, f, depth, parent, err);
+  if (attach_refs (o, f, depth, parent, err) == -1)
+    return -1;
+  return check_tables (&o->image->chain, err);
 }
 
 /*--- The chain ----------------------------------------------------------*/

@@ -13,6 +13,18 @@ qemu-img create -q -f qcow2 "$tmp/64t.qcow2" 64T
 qemu-io -c 'write -q -P 1 0 64k' -c 'write -q -P 2 32T 64k' \
   -c "write -q -P 3 $(( (64 << 40) - 65536 )) 64k" "$tmp/64t.qcow2"
 
+# L1 tables that are legal one by one must not add up along a chain.
+qemu-img create -q -f qcow2 -o cluster_size=4k "$tmp/0.qcow2" 8T
+for i in 1 2; do
+  qemu-img create -q -f qcow2 -o cluster_size=4k -b "$((i - 1)).qcow2" \
+    -F qcow2 "$tmp/$i.qcow2"
+done
+rawview info "$tmp/1.qcow2" >"$tmp/info.log"
+status=0
+rawview info "$tmp/2.qcow2" 2>"$tmp/refused.log" || status=$?
+[ "$status" -eq 7 ] || fail "three L1 tables of 32 MiB: status $status"
+grep -q 'L1 tables' "$tmp/refused.log"
+
 cat >"$tmp/open.c" <<'END'
 #include <stdio.h>
 #include <stdlib.h>

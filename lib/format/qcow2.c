@@ -121,6 +121,7 @@ load_l1 (struct rv_qcow2 *q, rawview_error *err)
                              "bytes",
                              name, (uintmax_t) q->l1_off, (uintmax_t) bytes,
                              (uintmax_t) q->base.io->size);
+  q->base.table_bytes = bytes;
   q->l1 = malloc (bytes);
   if (q->l1 == NULL)
     return rv_error_nomem (err);

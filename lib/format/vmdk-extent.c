@@ -149,8 +149,11 @@ take_sparse (struct rv_vmdk *vmdk, struct rv_vmdk_extent *e, struct rv_io *io,
     rv_warn (params->warnings,
              "%s: was not closed cleanly: what was written last may be missing",
              io->name);
-  return rv_vmdk_grains_open (&e->grains, io, l, e->len, params->tables,
-                              &vmdk->gd_budget, err);
+  if (rv_vmdk_grains_open (&e->grains, io, l, e->len, params->tables,
+                           &vmdk->gd_budget, err) == -1)
+    return -1;
+  vmdk->base.table_bytes = RV_MAX_L1_BYTES - vmdk->gd_budget;
+  return 0;
 }
 
 int
