@@ -125,7 +125,7 @@ add_piece (const char *piece, char line[LINE_SIZE])
   return true;
 }
 
-static void
+static void __attribute__ ((format (printf, 2, 0)))
 from_fuse (enum fuse_log_level level, const char *fmt, va_list ap)
 {
   static const char prefix[] = "fuse: ";

@@ -82,8 +82,8 @@ static int
 append_disk (struct rv_ova_members *disks, const struct rv_tar_member *m,
              char *name, rawview_error *err)
 {
-  if (rv_ova_members_append (disks, (struct rv_ova_member){
-                                        name, m->off, m->len }) == -1)
+  if (rv_ova_members_append (
+          disks, (struct rv_ova_member){ name, m->off, m->len }) == -1)
     return rv_error_nomem (err);
   return 0;
 }
@@ -108,8 +108,7 @@ add_disk (struct rv_io *io, const struct rv_tar_member *m,
   if (disks->len >= MAX_DISKS)
     return rv_error_limit (err, "%s: more than %u disks in the archive",
                            io->name, MAX_DISKS);
-  if (check_gzip (io, m, err) == -1 ||
-      append_disk (disks, m, shown, err) == -1)
+  if (check_gzip (io, m, err) == -1 || append_disk (disks, m, shown, err) == -1)
     return -1;
   shown = NULL;
   return 0;

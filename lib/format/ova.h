@@ -20,8 +20,8 @@ DEFINE_VECTOR (rv_ova_members, struct rv_ova_member);
 
 /* Lists the disks: members called *.vmdk in any case, in archive order.
  * Refused: archives that are cut, whose disks are links, compressed or cut in
- * chunks, or have the same name.  Reads the member headers only.  *disks is empty
- * before the call, and after it if it fails.
+ * chunks, or have the same name.  Reads the member headers only.  *disks is
+ * empty before the call, and after it if it fails.
  */
 int rv_ova_disks (struct rv_io *io, struct rv_ova_members *disks,
                   struct rv_warnings *warnings, rawview_error *err);

@@ -14,9 +14,9 @@ struct rv_qcow2_count {
   void *opaque;
   rawview_check_result *result;
   uint64_t table_bytes; /* of tables that were walked */
-  uint64_t clusters;  /* of the file, the last one may be cut */
-  uint32_t *users;    /* of each cluster */
-  uint32_t *l2_users; /* L1 entries that name an L2 table there */
+  uint64_t clusters;    /* of the file, the last one may be cut */
+  uint32_t *users;      /* of each cluster */
+  uint32_t *l2_users;   /* L1 entries that name an L2 table there */
 };
 
 int rv_qcow2_count_init (struct rv_qcow2_count *c, struct rv_qcow2 *q,
@@ -39,9 +39,9 @@ void rv_qcow2_report (struct rv_qcow2_count *c, rawview_finding finding,
 void rv_qcow2_count_range (struct rv_qcow2_count *c, uint64_t off, uint64_t len,
                            uint32_t n, const char *what);
 
-/* May another table of len bytes be walked?  Tables that do not overlap fit into
- * the file all together; those that do are told and left out, since there could
- * be thousands at one place.
+/* May another table of len bytes be walked?  Tables that do not overlap fit
+ * into the file all together; those that do are told and left out, since there
+ * could be thousands at one place.
  */
 bool rv_qcow2_count_may_walk (struct rv_qcow2_count *c, uint64_t len,
                               const char *what);

@@ -253,8 +253,7 @@ parse_pax (struct rv_view records, struct pax *pax)
     wrong = rv_tar_pax_find (records, sparse_keys[i], &v);
     pax->sparse = pax->sparse || v.p;
   }
-  if (wrong == NULL && pax->path.p &&
-      memchr (pax->path.p, '\0', pax->path.len))
+  if (wrong == NULL && pax->path.p && memchr (pax->path.p, '\0', pax->path.len))
     wrong = "a name with a NUL byte";
   return wrong;
 }
