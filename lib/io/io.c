@@ -59,23 +59,6 @@ rv_io_pread (struct rv_io *io, void *buf, size_t len, uint64_t off,
   return len == 0 ? 0 : io->ops->pread (io, buf, len, off, err);
 }
 
-int
-rv_io_pread_padded (struct rv_io *io, void *buf, size_t len, uint64_t off,
-                    rawview_error *err)
-{
-  size_t inside = len;
-
-  /* Without this an offset at or past the end would be all padding. */
-  if (off >= io->size)
-    return rv_io_pread (io, buf, rv_max_u64 (len, 1), off, err);
-  if (inside > io->size - off)
-    inside = io->size - off;
-  if (rv_io_pread (io, buf, inside, off, err) == -1)
-    return -1;
-  memset ((char *) buf + inside, 0, len - inside);
-  return 0;
-}
-
 void
 rv_io_hole (struct rv_io *io, uint64_t off, uint64_t len, bool *hole,
             uint64_t *run)

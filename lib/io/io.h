@@ -73,12 +73,6 @@ void rv_io_unref (struct rv_io *io);
 int rv_io_pread (struct rv_io *io, void *buf, size_t len, uint64_t off,
                  rawview_error *err);
 
-/* The same, but what lies beyond the end reads as zeros: for the last host
- * cluster, which need not be complete.  off itself must lie inside.
- */
-int rv_io_pread_padded (struct rv_io *io, void *buf, size_t len, uint64_t off,
-                        rawview_error *err);
-
 /* See the vtable.  Never fails: without knowledge it is data. */
 void rv_io_hole (struct rv_io *io, uint64_t off, uint64_t len, bool *hole,
                  uint64_t *run);

@@ -78,24 +78,6 @@ reading_beyond_the_end_is_corruption (void)
 }
 
 static void
-padding_fills_only_what_lies_beyond_the_end (void)
-{
-  CLEANUP_IO struct rv_io *io = NULL;
-  rawview_error err;
-  char buf[8];
-
-  REQUIRE_OK (rv_io_mem_new ("0123456789", 10, "m", &io, &err), err);
-  memset (buf, 'x', sizeof buf);
-  CHECK_OK (rv_io_pread_padded (io, buf, 7, 7, &err), err);
-  CHECK_MEM_EQ (buf, "789\0\0\0\0x", 8);
-  CHECK_OK (rv_io_pread_padded (io, buf, 4, 2, &err), err);
-  CHECK_MEM_EQ (buf, "2345", 4);
-  CHECK_EQ_INT (rv_io_pread_padded (io, buf, 4, 10, &err), -1);
-  CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "m is cut short*");
-  CHECK_EQ_INT (rv_io_pread_padded (io, buf, 0, 11, &err), -1);
-}
-
-static void
 without_knowledge_everything_is_data (void)
 {
   CLEANUP_IO struct rv_io *io = NULL;
@@ -387,7 +369,6 @@ main (void)
   dir = open (path, O_RDONLY | O_DIRECTORY);
   TEST (bytes_are_read_from_where_they_are);
   TEST (reading_beyond_the_end_is_corruption);
-  TEST (padding_fills_only_what_lies_beyond_the_end);
   TEST (without_knowledge_everything_is_data);
   TEST (a_slice_shows_its_window_only);
   TEST (a_slice_must_lie_inside_its_parent);
