@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,26 @@ check_random (rawview_image *image, unsigned seed)
   free (buf);
 }
 
+/* Reads that end or begin just beside an edge. */
+static void
+check_edges (rawview_image *image, const struct ranges *ranges)
+{
+  uint8_t buf[16];
+
+  for (size_t i = 0; i < ranges->n; i++) {
+    uint64_t edges[] = { ranges->r[i].off,
+                         ranges->r[i].off + ranges->r[i].len };
+
+    for (unsigned k = 0; k < 2; k++)
+      for (uint64_t before = 1; before < 9 && edges[k] >= before; before++)
+        if (edges[k] - before + 16 <= size) {
+          check_read (image, buf, before, edges[k] - before);
+          check_read (image, buf, 16, edges[k] - before);
+          check_read (image, buf, before, edges[k]);
+        }
+  }
+}
+
 /*--- Extents ------------------------------------------------------------*/
 
 struct seen {
@@ -190,7 +211,9 @@ check_extents (rawview_image *image, unsigned flags)
 static void *
 reader (void *image)
 {
-  check_random (image, (unsigned) (uintptr_t) pthread_self ());
+  static atomic_uint seed;
+
+  check_random (image, atomic_fetch_add (&seed, 1));
   return NULL;
 }
 
@@ -232,6 +255,8 @@ check_image (const char *path, const rawview_options *opts)
   rawview_error err;
 
   check_whole (image, 1 << 20);
+  check_edges (image, &eio);
+  check_edges (image, &zero);
   check_extents (image, 0);
   check_extents (image, RAWVIEW_EXTENTS_ONE);
   check_extents (image, RAWVIEW_EXTENTS_RUNS);

@@ -112,6 +112,8 @@ take_flat (struct rv_vmdk_extent *e, struct rv_io *io,
 {
   e->avail =
       io->size <= e->host_off ? 0 : rv_min_u64 (e->len, io->size - e->host_off);
+  /* A sector of which only a part is there is missing. */
+  e->avail = rv_align_down (e->avail, RV_VMDK_SECTOR);
   if (e->avail == e->len)
     return 0;
   if (!params->allow_truncated)
