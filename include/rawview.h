@@ -82,6 +82,11 @@ void rawview_options_free (rawview_options *opts);
 int rawview_options_set (rawview_options *opts, const char *key,
                          const char *value, rawview_error *err);
 
+/* Are images opened such that rawview_make_writable can work?  Off unless set;
+ * with it, files are opened for reading and writing where permissions allow.
+ */
+void rawview_options_set_writable (rawview_options *opts, bool writable);
+
 /*--- Images -------------------------------------------------------------*/
 
 typedef struct rawview_image rawview_image;
@@ -161,6 +166,49 @@ typedef int (*rawview_extent_cb) (void *opaque, const rawview_extent *extent);
 int rawview_extents (rawview_image *image, uint64_t len, uint64_t off,
                      unsigned flags, rawview_extent_cb cb, void *opaque,
                      rawview_error *err);
+
+/*--- Writing ------------------------------------------------------------*/
+
+/* Makes the handle writable: takes the locks of a writer and looks whether the
+ * image can be written, in place or, with the option overlay, in its overlay.
+ * Changes nothing on disk yet.  Calling it again does nothing.  On failure the
+ * handle stays readable and the error says why; if an overlay would help, it
+ * says so.  Needs rawview_options_set_writable or the option overlay at open.
+ */
+int rawview_make_writable (rawview_image *image, rawview_error *err);
+bool rawview_is_writable (const rawview_image *image);
+
+/* Writes exactly len bytes.  They are durable after the next rawview_flush.
+ * A full disk is RAWVIEW_ERROR_IO with errnum ENOSPC: the request may have been
+ * done in part, nothing else is lost, and writing works again when there is
+ * space.  Where the image itself forbids it: RAWVIEW_ERROR_REFUSED with EPERM.
+ */
+int rawview_pwrite (rawview_image *image, const void *buf, size_t len,
+                    uint64_t off, rawview_error *err);
+
+#define RAWVIEW_ZERO_MAY_TRIM 1u /* space may be given back */
+#define RAWVIEW_ZERO_FAST \
+  2u /* fail with errnum ENOTSUP if it would be no \
+        faster than writing zeros */
+
+/* Makes the range read as zeros. */
+int rawview_zero (rawview_image *image, uint64_t len, uint64_t off,
+                  unsigned flags, rawview_error *err);
+
+/* The guest does not need these bytes: they read as zeros or as before. */
+int rawview_trim (rawview_image *image, uint64_t len, uint64_t off,
+                  rawview_error *err);
+
+/* Returns when every request that was answered before this call is durable, in
+ * every file that it touched.  Many callers share one flush.
+ */
+int rawview_flush (rawview_image *image, rawview_error *err);
+
+/* The end of writing: flushes, gives back what was not used, and marks the
+ * image as closed cleanly; it is read-only then.  rawview_close does the same
+ * but cannot tell of errors.
+ */
+int rawview_finish (rawview_image *image, rawview_error *err);
 
 /*--- Facts about an image -----------------------------------------------*/
 

@@ -9,8 +9,9 @@
 struct rv_engine;
 
 struct rv_engine_options {
-  size_t cache;     /* bytes of decompressed clusters to keep */
-  unsigned workers; /* decompression threads */
+  size_t cache;             /* bytes of decompressed clusters to keep */
+  unsigned workers;         /* decompression threads */
+  struct rv_tables *tables; /* the chain's; NULL: never writable */
 };
 
 /* chain is borrowed and must outlive the engine. */
@@ -27,5 +28,24 @@ void rv_engine_prefetch (struct rv_engine *engine, uint64_t len, uint64_t off);
 int rv_engine_extents (struct rv_engine *engine, uint64_t len, uint64_t off,
                        unsigned flags, rawview_extent_cb cb, void *opaque,
                        rawview_error *err);
+
+/*--- Writing ------------------------------------------------------------*/
+
+/* The first of the chain becomes writable, or the error says why not. */
+int rv_engine_enable_write (struct rv_engine *engine, rawview_error *err);
+bool rv_engine_is_writable (const struct rv_engine *engine);
+
+int rv_engine_pwrite (struct rv_engine *engine, const void *buf, size_t len,
+                      uint64_t off, rawview_error *err);
+int rv_engine_zero (struct rv_engine *engine, uint64_t len, uint64_t off,
+                    unsigned flags, rawview_error *err);
+int rv_engine_trim (struct rv_engine *engine, uint64_t len, uint64_t off,
+                    rawview_error *err);
+int rv_engine_flush (struct rv_engine *engine, rawview_error *err);
+
+/* Flushes until nothing is left to give back, ends writing.  No other request
+ * may be under way.
+ */
+int rv_engine_finish (struct rv_engine *engine, rawview_error *err);
 
 #endif /* RV_ENGINE_H */

@@ -108,6 +108,146 @@ int rv_refs_add (struct rv_refs *refs, enum rv_ref_role role, const char *name,
                  const char *format, bool foreign_path);
 void rv_refs_free (struct rv_refs *refs);
 
+/*--- Writing ------------------------------------------------------------*/
+
+/* The same split as for reading: the driver says where guest bytes may go and
+ * keeps the tables; the engine moves bytes (engine/write.c) and decides when
+ * what becomes durable (engine/epoch.c).  One request goes
+ *
+ *   widen      the range is widened to whole units and locked
+ *   plan       where may these bytes go?
+ *   allocate   FRESH only: gives them a place
+ *              (the engine reads what the request does not cover and writes)
+ *   publish    FRESH and CLAIM: the tables now say so, in memory
+ *   cancel     instead of publish, if writing failed
+ *
+ * and drop for zeros and trim.  publish and drop hand over what is no longer
+ * used; the engine gives it back twice:
+ *
+ *   release    the tables that no longer name it are durable: lower refcounts
+ *   reuse      so are the refcounts, and nobody reads there any more: it may be
+ *              punched and given out again
+ *
+ * All but enable, begin and end are called from any number of threads, but for
+ * ranges that overlap by one at a time (IN_PLACE writes excepted).  publish,
+ * cancel, drop and release run between rv_epoch_enter and _leave, so no freeze
+ * falls into them.  They change tables only through rv_tables_edit, _create and
+ * _patch.  A table that contradicts itself is RAWVIEW_ERROR_CORRUPT: the engine
+ * then stops all writing and calls mark_corrupt.
+ */
+
+struct rv_format;
+
+enum rv_plan_kind {
+  RV_PLAN_IN_PLACE, /* at host_off, nothing to publish */
+  RV_PLAN_CLAIM,    /* at host_off, which exists and is ours alone, and which
+                       guests do not see until publish: a cluster preallocated
+                       as zero, subclusters not yet in use */
+  RV_PLAN_FRESH,    /* needs allocate, which sets io and host_off */
+};
+
+struct rv_plan {
+  enum rv_plan_kind kind;
+  uint64_t off, len; /* guest range that this is about: begins where asked, and
+                        len is at most what was asked, > 0 */
+  struct rv_io *io;  /* borrowed */
+  uint64_t host_off; /* of off */
+
+  /* CLAIM and FRESH: the guest range that must be written as one, contains off
+   * to off+len; its host bytes adjoin.  The engine fills what the request does
+   * not cover with what the guest reads there now, zeros beyond the disk's end.
+   */
+  uint64_t fill_off, fill_len;
+
+  uint64_t own[4]; /* the driver's */
+};
+
+/* A host range that the tables no longer name. */
+struct rv_freed {
+  struct rv_io *io; /* borrowed */
+  uint64_t off, len;
+};
+DEFINE_VECTOR (rv_freed_list, struct rv_freed);
+
+enum rv_drop {
+  RV_DROP_KEEP, /* write-zeroes that may not deallocate */
+  RV_DROP_ZERO, /* write-zeroes that may */
+  RV_DROP_TRIM, /* the guest does not need the bytes: zeros or as they were */
+};
+
+enum rv_dropped {
+  RV_DROPPED,       /* done: reads as zeros (TRIM: or as before) */
+  RV_DROP_IN_PLACE, /* the engine is to zero io at host_off itself: flat */
+  RV_DROP_WRITE,    /* the tables cannot say it: write zeros; for TRIM: nothing
+                       happens */
+};
+
+struct rv_drop_answer {
+  enum rv_dropped what;
+  uint64_t len; /* guest bytes from off on, > 0, that this is about */
+  struct rv_io *io;
+  uint64_t host_off;
+  bool punch; /* IN_PLACE: space may be given back */
+};
+
+struct rv_format_write_ops {
+  /* Can the image be written in place?  Called once, with all files attached
+   * and locked for writing.  Walks nothing large.  If not, the error says why
+   * in one sentence (the caller adds that an overlay is the way), and the image
+   * stays readable.
+   */
+  int (*enable) (struct rv_format *format, rawview_error *err);
+
+  /* Before the first change of all: what other programs must learn first
+   * (autoclear bits, CID, unclean flag), made durable.  Once, unless it fails.
+   */
+  int (*begin) (struct rv_format *format, rawview_error *err);
+
+  /* Widens the range to whole units of allocation. */
+  void (*widen) (struct rv_format *format, uint64_t *off, uint64_t *len);
+
+  /* RAWVIEW_ERROR_REFUSED with EPERM: the image forbids writing here. */
+  int (*plan) (struct rv_format *format, uint64_t off, uint64_t len,
+               struct rv_plan *plan, rawview_error *err);
+
+  /* May shorten plan->len and fill_len to the units that it could get in a row.
+   */
+  int (*allocate) (struct rv_format *format, struct rv_plan *plan,
+                   rawview_error *err);
+  int (*publish) (struct rv_format *format, const struct rv_plan *plan,
+                  struct rv_freed_list *freed, rawview_error *err);
+  /* Of a FRESH plan after allocate: hands its place over as freed. */
+  void (*cancel) (struct rv_format *format, const struct rv_plan *plan,
+                  struct rv_freed_list *freed);
+
+  /* off and len: whole units, but at the disk's end.  Answers for a part from
+   * off on.
+   */
+  int (*drop) (struct rv_format *format, uint64_t off, uint64_t len,
+               enum rv_drop how, struct rv_drop_answer *answer,
+               struct rv_freed_list *freed, rawview_error *err);
+  /* Would drop with this how for this range never answer WRITE? */
+  bool (*can_drop) (struct rv_format *format, uint64_t off, uint64_t len,
+                    enum rv_drop how);
+
+  /* Optional; see above. */
+  int (*release) (struct rv_format *format, const struct rv_freed *freed,
+                  rawview_error *err);
+  void (*reuse) (struct rv_format *format, const struct rv_freed *freed);
+
+  /* All files that writing touches: cb for each.  */
+  void (*files) (struct rv_format *format,
+                 void (*cb) (void *opaque, struct rv_io *io), void *opaque);
+
+  /* The last flush is durable and nobody writes any more: clear what begin has
+   * set, give back what was allocated and not used.  Makes itself durable.
+   */
+  int (*end) (struct rv_format *format, rawview_error *err);
+
+  /* Optional: records on disk that the image contradicts itself. */
+  void (*mark_corrupt) (struct rv_format *format);
+};
+
 /*--- The driver ---------------------------------------------------------*/
 
 struct rv_format_params {
@@ -178,6 +318,9 @@ struct rv_format_ops {
                 void (*cb) (void *opaque, rawview_finding finding,
                             const char *msg),
                 void *opaque, rawview_check_result *result, rawview_error *err);
+
+  /* NULL: never writable. */
+  const struct rv_format_write_ops *write;
 
   /* Frees format with everything. */
   void (*close) (struct rv_format *format);

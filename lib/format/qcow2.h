@@ -26,7 +26,8 @@ struct rv_qcow2 {
   uint8_t *l1;           /* as it lies in the file: the active disk's or, for a
                             snapshot view, the snapshot's */
   uint64_t l1_off;
-  uint32_t l1_size; /* entries */
+  uint32_t l1_size;                 /* entries */
+  struct rv_qcow2_writing *writing; /* NULL: only read, see qcow2-write.h */
 };
 
 int rv_qcow2_map (struct rv_format *format, uint64_t off, uint64_t len,

@@ -23,6 +23,11 @@ rv_io_init (struct rv_io *io, const struct rv_io_ops *ops, const char *name,
   io->size = size;
   io->serial = atomic_fetch_add (&last_serial, 1) + 1;
   io->has_id = false;
+  io->writable = false;
+  io->can_grow = false;
+  atomic_init (&io->unsynced, false);
+  atomic_init (&io->sync_failed, false);
+  pthread_mutex_init (&io->sync_lock, NULL);
   return 0;
 }
 
@@ -43,6 +48,7 @@ rv_io_unref (struct rv_io *io)
       atomic_fetch_sub_explicit (&io->refs, 1, memory_order_acq_rel) != 1)
     return;
   name = io->name;
+  pthread_mutex_destroy (&io->sync_lock);
   io->ops->free (io);
   free (name);
 }
@@ -55,7 +61,7 @@ rv_io_pread (struct rv_io *io, void *buf, size_t len, uint64_t off,
     return rv_error_corrupt (err,
                              "%s is cut short: %zu bytes are needed at %" PRIu64
                              ", but it ends at %" PRIu64,
-                             io->name, len, off, io->size);
+                             io->name, len, off, (uint64_t) io->size);
   return len == 0 ? 0 : io->ops->pread (io, buf, len, off, err);
 }
 

@@ -6,14 +6,16 @@
  *   io-slice.c  a window of another io: a member of an OVA
  *   io-mem.c    memory, for tests
  *   io-fault.c  another io whose n-th operation fails, for tests
+ *   io-trace.c  another io whose changes are recorded, for the crash replayer
  *
  * An io is counted, because several layers and slices may share one, and may
- * be read from any number of threads.  Nothing in here knows a format.
+ * be used from any number of threads.  Nothing in here knows a format.
  */
 
 #ifndef RV_IO_H
 #define RV_IO_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -44,16 +46,45 @@ struct rv_io_ops {
   /* Optional.  Bytes that the storage takes up, 0 if not known. */
   uint64_t (*allocated) (struct rv_io *io);
 
+  /* The next three: NULL where the storage cannot be written.  len > 0. */
+
+  /* Writes exactly len bytes; what lies beyond the end makes the storage
+   * longer, and io->size is raised by the implementation after the bytes are
+   * there.  On failure any part of the range may have changed.
+   */
+  int (*pwrite) (struct rv_io *io, const void *buf, size_t len, uint64_t off,
+                 rawview_error *err);
+
+  /* Makes the range, inside the storage, read as zeros.  flags: RV_ZERO_*. */
+  int (*zero) (struct rv_io *io, uint64_t off, uint64_t len, unsigned flags,
+               rawview_error *err);
+
+  /* Returns when all that was written before the call is durable. */
+  int (*sync) (struct rv_io *io, rawview_error *err);
+
+  /* Optional.  Changes a reader's lock into a writer's, or back. */
+  int (*lock_for_writing) (struct rv_io *io, rawview_error *err);
+  void (*lock_for_reading) (struct rv_io *io);
+
   void (*free) (struct rv_io *io);
 };
+
+#define RV_ZERO_PUNCH 1u /* space may be given back */
+#define RV_ZERO_FAST  2u /* fail with ENOTSUP rather than write zeros */
 
 struct rv_io {
   const struct rv_io_ops *ops;
   atomic_uint refs;
-  uint64_t size;    /* bytes, fixed at open */
+  _Atomic uint64_t size; /* bytes; grows when it is written beyond the end */
   uintptr_t serial; /* of this io alone in this process, unlike its address */
   char *name;       /* for messages and facts: a path or URI as it was given */
-  bool has_id;      /* dev and ino identify the storage on this machine */
+  bool writable;    /* was opened so that pwrite can work */
+  bool can_grow;    /* a regular file, or memory: not a block device */
+  atomic_bool unsynced; /* written since the last sync */
+  atomic_bool sync_failed;
+  pthread_mutex_t sync_lock;
+  rawview_error sync_error; /* of the sync that failed; under sync_lock */
+  bool has_id; /* dev and ino identify the storage on this machine */
   dev_t dev;
   ino_t ino;
 };
@@ -79,6 +110,26 @@ void rv_io_hole (struct rv_io *io, uint64_t off, uint64_t len, bool *hole,
 void rv_io_prefetch (struct rv_io *io, uint64_t off, uint64_t len);
 uint64_t rv_io_allocated (struct rv_io *io);
 
+/* See the vtable.  An io that is not writable gives RAWVIEW_ERROR_REFUSED with
+ * errnum EROFS.
+ */
+int rv_io_pwrite (struct rv_io *io, const void *buf, size_t len, uint64_t off,
+                  rawview_error *err);
+int rv_io_zero (struct rv_io *io, uint64_t off, uint64_t len, unsigned flags,
+                rawview_error *err);
+
+/* Durable: all that was written before the call.  Nothing to do if nothing was.
+ * A failure is remembered: this and every later sync of the io fails, since
+ * nobody knows what the kernel has dropped.
+ */
+int rv_io_sync (struct rv_io *io, rawview_error *err);
+
+/* Becomes a writer for QEMU and for other rawviews, or a reader again.  A
+ * conflict is RAWVIEW_ERROR_REFUSED with errnum EBUSY, and it stays a reader.
+ */
+int rv_io_lock_for_writing (struct rv_io *io, rawview_error *err);
+void rv_io_lock_for_reading (struct rv_io *io);
+
 /* Are both the same storage? */
 bool rv_io_same (const struct rv_io *a, const struct rv_io *b);
 
@@ -93,6 +144,9 @@ rv_cleanup_io (struct rv_io **io)
 
 struct rv_io_file_options {
   bool allow_devices; /* block devices, besides regular files */
+  bool writable;      /* open for writing too, if that is permitted: else the
+                         io is not writable, which is no error.  The lock is a
+                         reader's until rv_io_lock_for_writing. */
   bool lock;          /* take QEMU's locks, see lock.h */
   bool lock_required; /* fail where the filesystem has no such locks */
   bool *lock_missing; /* out, may be NULL: was it opened without such locks? */
@@ -125,10 +179,56 @@ int rv_io_slice_new (struct rv_io *parent, uint64_t off, uint64_t len,
 int rv_io_mem_new (const void *bytes, uint64_t len, const char *name,
                    struct rv_io **io, rawview_error *err);
 
+/* Writable memory of len zeros to begin with, that grows up to room bytes and
+ * then says ENOSPC.  It belongs to the io; *bytes lasts as long as that does.
+ */
+int rv_io_ram_new (uint64_t len, uint64_t room, const char *name,
+                   struct rv_io **io, uint8_t **bytes, rawview_error *err);
+
 /* Passes to parent, but the read number *countdown (1: the next) and all later
  * ones fail with EIO.  *countdown is decremented at each read; 0: never fail.
  */
 int rv_io_fault_new (struct rv_io *parent, atomic_uint *countdown,
                      struct rv_io **io, rawview_error *err);
+
+/* The same for all operations, as told. */
+struct rv_io_faults {
+  atomic_uint countdown; /* as above; counts the operations of kinds */
+  unsigned kinds;        /* RV_FAULT_* */
+  int errnum;
+  bool once; /* only that one fails: the countdown ends at 0 */
+  bool torn; /* the failing write writes its first half */
+};
+#define RV_FAULT_READ  1u
+#define RV_FAULT_WRITE 2u
+#define RV_FAULT_ZERO  4u
+#define RV_FAULT_SYNC  8u
+
+int rv_io_faults_new (struct rv_io *parent, struct rv_io_faults *faults,
+                      struct rv_io **io, rawview_error *err);
+
+/* Passes to parent and records each change in order.  One log may serve several
+ * ios, so that the order among them is kept.  Thread-safe.
+ */
+enum rv_trace_op { RV_TRACE_WRITE, RV_TRACE_ZERO, RV_TRACE_SYNC };
+struct rv_trace_entry {
+  enum rv_trace_op op;
+  unsigned file; /* as given to rv_io_trace_new */
+  uint64_t off, len;
+  uint8_t *bytes;  /* WRITE */
+  uint64_t marker; /* the log's marker when it happened */
+};
+struct rv_trace {
+  pthread_mutex_t lock;
+  struct rv_trace_entry *entries;
+  size_t len, room;
+  _Atomic uint64_t marker; /* the test's own, such as a request number */
+};
+void rv_trace_init (struct rv_trace *trace);
+void rv_trace_release (struct rv_trace *trace);
+/* SYNC is recorded after it has succeeded, WRITE and ZERO before they begin. */
+int rv_io_trace_new (struct rv_io *parent, unsigned file,
+                     struct rv_trace *trace, struct rv_io **io,
+                     rawview_error *err);
 
 #endif /* RV_IO_H */

@@ -32,6 +32,14 @@ struct rv_lock_perms {
   ((struct rv_lock_perms){ .used = RV_LOCK_CONSISTENT_READ, \
                            .unshared = RV_LOCK_WRITE | RV_LOCK_RESIZE })
 
+/* The writer of an image: others may neither write nor resize it, and whoever
+ * wants it unchanged is refused.
+ */
+#define RV_LOCK_WRITER \
+  ((struct rv_lock_perms){ .used = RV_LOCK_CONSISTENT_READ | RV_LOCK_WRITE | \
+                                   RV_LOCK_RESIZE, \
+                           .unshared = RV_LOCK_WRITE | RV_LOCK_RESIZE })
+
 /* Locks the open file description of fd, which must be readable, until its last
  * descriptor is closed.  Never waits.  A conflict is RAWVIEW_ERROR_REFUSED with
  * errnum EBUSY, and then none of the locks is held.  *unsupported tells that
