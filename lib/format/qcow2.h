@@ -27,7 +27,8 @@ struct rv_qcow2 {
                             snapshot view, the snapshot's */
   uint64_t l1_off;
   uint32_t l1_size;                 /* entries */
-  struct rv_qcow2_writing *writing; /* NULL: only read, see qcow2-write.h */
+  /* NULL: only read, see qcow2-write.h.  Set while others read. */
+  _Atomic (struct rv_qcow2_writing *) writing;
 };
 
 int rv_qcow2_map (struct rv_format *format, uint64_t off, uint64_t len,
