@@ -332,6 +332,7 @@ look_at_disk (const struct scan *s, struct file *f, struct rv_io *io,
   struct rv_source source = { .name = f->name,
                               .dirfd = s->folder->dirfd,
                               .folder = s->folder->path,
+                              .look = true,
                               .extents = &f->extents };
   rawview_options *opts = rawview_options_dup (s->folder->opts);
   CLEANUP_FREE char *name =
@@ -415,7 +416,8 @@ look_at_file (const struct scan *s, struct file *f, bool descriptors,
 {
   struct rv_source source = { .name = f->name,
                               .dirfd = s->folder->dirfd,
-                              .folder = s->folder->path };
+                              .folder = s->folder->path,
+                              .look = true };
   struct rv_warnings ignored = { 0 };
   CLEANUP_IO struct rv_io *io = NULL;
   int r;

@@ -60,7 +60,9 @@ rawview_close (rawview_image *image)
 {
   if (image == NULL || atomic_fetch_sub (&image->refs, 1) != 1)
     return;
+  rawview_finish (image, NULL);
   rv_engine_free (image->engine);
+  rv_writing_release (&image->writing);
   for (size_t i = 0; i < image->chain.len; i++)
     image->chain.ptr[i]->ops->close (image->chain.ptr[i]);
   rv_chain_release (&image->chain);
@@ -86,11 +88,11 @@ rawview_get_preferred_block_size (const rawview_image *image)
   return rv_is_pow2 (n) && n >= MIN_PREFERRED && n <= RV_MAX_UNIT ? n : 4096;
 }
 
-/*--- Data ---------------------------------------------------------------*/
+/*--- Reading ---------------------------------------------------------------*/
 
-static int
-check_range (const rawview_image *image, uint64_t len, uint64_t off,
-             rawview_error *err)
+int
+rv_image_check_range (const rawview_image *image, uint64_t len, uint64_t off,
+                      rawview_error *err)
 {
   uint64_t size = rawview_get_size (image);
 
@@ -106,7 +108,7 @@ int
 rawview_pread (rawview_image *image, void *buf, size_t len, uint64_t off,
                rawview_error *err)
 {
-  if (check_range (image, len, off, err) == -1)
+  if (rv_image_check_range (image, len, off, err) == -1)
     return -1;
   return rv_engine_pread (image->engine, buf, len, off, err);
 }
@@ -115,7 +117,7 @@ int
 rawview_prefetch (rawview_image *image, uint64_t len, uint64_t off,
                   rawview_error *err)
 {
-  if (check_range (image, len, off, err) == -1)
+  if (rv_image_check_range (image, len, off, err) == -1)
     return -1;
   rv_engine_prefetch (image->engine, len, off);
   return 0;
@@ -126,7 +128,7 @@ rawview_extents (rawview_image *image, uint64_t len, uint64_t off,
                  unsigned flags, rawview_extent_cb cb, void *opaque,
                  rawview_error *err)
 {
-  if (check_range (image, len, off, err) == -1)
+  if (rv_image_check_range (image, len, off, err) == -1)
     return -1;
   return rv_engine_extents (image->engine, len, off, flags, cb, opaque, err);
 }
@@ -163,6 +165,28 @@ rawview_snapshots (rawview_image *image,
   return f->ops->snapshots ? f->ops->snapshots (f, cb, opaque, err) : 0;
 }
 
+/* Changes are written first and no more are let in meanwhile: what is being
+ * changed looks like damage.
+ */
+static int
+check_at_rest (rawview_image *image,
+               void (*cb) (void *opaque, rawview_finding finding,
+                           const char *msg),
+               void *opaque, rawview_check_result *result, rawview_error *err)
+{
+  struct rv_format *f = image->chain.ptr[0];
+  int r = 0;
+
+  pthread_rwlock_wrlock (&image->writing.requests);
+  /* The second gives back what the first has freed. */
+  for (int i = 0; r == 0 && i < 2 && rawview_is_writable (image); i++)
+    r = rv_engine_flush (image->engine, err);
+  if (r == 0)
+    r = f->ops->check (f, cb, opaque, result, err);
+  pthread_rwlock_unlock (&image->writing.requests);
+  return r;
+}
+
 int
 rawview_check (rawview_image *image,
                void (*cb) (void *opaque, rawview_finding finding,
@@ -176,5 +200,5 @@ rawview_check (rawview_image *image,
     return rv_error_unsupported (err,
                                  "%s: the format %s has no tables to check",
                                  f->io->name, f->ops->name);
-  return f->ops->check (f, cb, opaque, result, err);
+  return check_at_rest (image, cb, opaque, result, err);
 }

@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "options.h"
+#include "writable.h"
 
 DEFINE_VECTOR (rv_layer_facts, struct rv_facts);
 
@@ -18,7 +19,12 @@ struct rawview_image {
   struct rv_warnings warnings;
   struct rv_tables *tables;
   struct rv_engine *engine;
+  struct rv_writing writing;
 };
+
+/* RAWVIEW_ERROR_USAGE if it is not inside the disk. */
+int rv_image_check_range (const struct rawview_image *image, uint64_t len,
+                          uint64_t off, rawview_error *err);
 
 /* One source of an image: a name, and where it is looked up. */
 struct rv_source {
@@ -26,6 +32,7 @@ struct rv_source {
   int dirfd;          /* for relative paths: AT_FDCWD or a folder's */
   const char *folder; /* NULL, or the absolute path of dirfd: name is one of the
                          files in it, opened beneath it */
+  bool look;          /* only to see what it is: it will not be written */
   struct rv_strings *extents; /* NULL, or where to note the names of extents */
 };
 

@@ -39,14 +39,22 @@ struct opening {
 /*--- Bytes --------------------------------------------------------------*/
 
 static struct rv_io_file_options
-file_options (const rawview_options *opts, bool *lock_missing)
+file_options (const rawview_options *opts, bool writable, bool *lock_missing)
 {
   return (struct rv_io_file_options){
     .allow_devices = opts->allow_devices,
+    .writable = writable,
     .lock = opts->locking != RV_LOCKING_OFF,
     .lock_required = opts->locking == RV_LOCKING_ON,
     .lock_missing = lock_missing,
   };
+}
+
+/* Will the image itself, rather than an overlay, perhaps be written? */
+static bool
+is_for_writing (const rawview_options *opts)
+{
+  return opts->writable && !rv_options_have_overlay (opts);
 }
 
 static void
@@ -64,7 +72,8 @@ rv_source_open (const struct rv_source *source, const rawview_options *opts,
                 rawview_error *err)
 {
   bool lock_missing = false;
-  struct rv_io_file_options fo = file_options (opts, &lock_missing);
+  struct rv_io_file_options fo = file_options (
+      opts, is_for_writing (opts) && !source->look, &lock_missing);
   const char *name = source->name;
   int r;
 
@@ -90,18 +99,21 @@ rv_source_open (const struct rv_source *source, const rawview_options *opts,
   return r;
 }
 
+/* writable: a file of the image itself, which may be written with it. */
 static int
 open_permitted (struct opening *o, const struct rv_permit *permit,
-                struct rv_io **io, rawview_error *err)
+                bool writable, struct rv_io **io, rawview_error *err)
 {
   bool lock_missing = false;
-  struct rv_io_file_options fo = file_options (o->opts, &lock_missing);
+  struct rv_io_file_options fo =
+      file_options (o->opts, writable, &lock_missing);
 
   if (permit->source) {
     struct rv_source s = { .name = permit->source, .dirfd = AT_FDCWD };
     rawview_options named = *o->opts;
 
     named.fd = -1;
+    named.writable = writable;
     return rv_source_open (&s, &named, &o->image->warnings, io, err);
   }
   if (rv_io_file_openat (permit->dirfd, permit->name, true, permit->path, &fo,
@@ -228,6 +240,7 @@ choose_top_format (struct opening *o, struct rv_io **io,
       return -1;
     /* Nothing in an archive may name files outside. */
     rv_base_release (&o->base);
+    o->image->writing.member = true;
     wanted = &rv_format_vmdk;
     if (rv_probe (*io, &probe, err) == -1)
       return -1;
@@ -257,7 +270,7 @@ format_params (const struct opening *o, unsigned depth)
  * for each further lock of one file.
  */
 static int
-open_once (struct opening *o, struct rv_format *f,
+open_once (struct opening *o, struct rv_format *f, bool writable,
            const struct rv_permit *permit, struct rv_io **io,
            rawview_error *err)
 {
@@ -266,7 +279,7 @@ open_once (struct opening *o, struct rv_format *f,
       *io = rv_io_ref (o->attached.ptr[i]);
       return 0;
     }
-  if (open_permitted (o, permit, io, err) == -1)
+  if (open_permitted (o, permit, writable, io, err) == -1)
     return -1;
   if (ios_append (&o->attached, *io) == -1)
     return rv_error_nomem (err);
@@ -295,7 +308,8 @@ attach_ref (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
   if (rv_policy_judge (&o->policy, f->io->name, depth, &o->base,
                        &f->refs.ptr[ref], &permit, err) == -1)
     return -1;
-  r = open_once (o, f, &permit, &io, err);
+  r = open_once (o, f, depth == 0 && o->image->writing.wanted, &permit, &io,
+                 err);
   rv_permit_release (&permit);
   if (r == -1)
     return -1;
@@ -439,7 +453,7 @@ open_parent (struct opening *o, ssize_t *parent, rawview_error *err)
       rv_policy_judge (&o->policy, child->io->name, depth, &o->base, ref,
                        &permit, err) == -1)
     return -1;
-  r = open_permitted (o, &permit, &io, err);
+  r = open_permitted (o, &permit, false, &io, err);
   if (r == 0)
     r = base_of_permitted (&permit, &base, err);
   rv_permit_release (&permit);
@@ -571,6 +585,17 @@ warn_nested (struct rawview_image *image)
                image->chain.ptr[0]->io->name, rv_formats[i]->name);
 }
 
+static void
+set_up_writing (struct opening *o, const struct rv_source *source)
+{
+  struct rv_writing *w = &o->image->writing;
+
+  rv_writing_init (w);
+  w->wanted = is_for_writing (o->opts) && !source->look;
+  w->snapshot = o->opts->snapshot != NULL;
+  w->check = o->opts->check;
+}
+
 int
 rv_image_open (struct rv_io *container, const struct rv_source *source,
                const rawview_options *opts, struct rawview_image **image,
@@ -589,13 +614,17 @@ rv_image_open (struct rv_io *container, const struct rv_source *source,
   if (o.image == NULL)
     return rv_error_nomem (err);
   o.image->refs = 1;
+  set_up_writing (&o, source);
   r = rv_tables_new (TABLES_BUDGET, &o.image->tables, err);
   if (r == 0)
     r = find_base (&o, source, err);
+  if (r == 0 && o.image->writing.wanted)
+    r = rv_base_dup (&o.base, &o.image->writing.base, err);
   if (r == 0)
     r = open_chain (&o, &io, err);
   rv_base_release (&o.base);
   forget_attached (&o);
+  eo.tables = o.image->tables;
   if (r == 0)
     r = rv_engine_new (&o.image->chain, &eo, &o.image->engine, err);
   if (r == -1) {

@@ -92,6 +92,17 @@ set_path (char **field, const char *value, rawview_error *err)
   return *field ? 0 : rv_error_nomem (err);
 }
 
+/* The same for what must be a file of this machine. */
+static int
+set_local_path (char **field, const char *key, const char *value,
+                rawview_error *err)
+{
+  if (value[0] == '\0' || rv_text_is_nbd_uri (value))
+    return rv_error_usage (err, "%s=%s: this must be a file or folder here",
+                           key, value);
+  return set_path (field, value, err);
+}
+
 static int
 set_bool (bool *field, const char *key, const char *value, rawview_error *err)
 {
@@ -230,6 +241,37 @@ set_data_file (rawview_options *o, const char *key, const char *value,
 }
 
 static int
+set_overlay (rawview_options *o, const char *key, const char *value,
+             rawview_error *err)
+{
+  if (o->overlay_dir)
+    return rv_error_usage (err, "give overlay= or overlay-dir=, not both");
+  return set_local_path (&o->overlay, key, value, err);
+}
+
+static int
+set_overlay_dir (rawview_options *o, const char *key, const char *value,
+                 rawview_error *err)
+{
+  if (o->overlay)
+    return rv_error_usage (err, "give overlay= or overlay-dir=, not both");
+  return set_local_path (&o->overlay_dir, key, value, err);
+}
+
+static int
+set_check (rawview_options *o, const char *key, const char *value,
+           rawview_error *err)
+{
+  if (strcasecmp (value, "lazy") == 0)
+    o->check = RV_CHECK_LAZY;
+  else if (strcasecmp (value, "full") == 0)
+    o->check = RV_CHECK_FULL;
+  else
+    return rv_error_usage (err, "%s=%s: use lazy or full", key, value);
+  return 0;
+}
+
+static int
 set_allow_devices (rawview_options *o, const char *key, const char *value,
                    rawview_error *err)
 {
@@ -337,6 +379,16 @@ static const struct option {
   { { "data-file", "FILE", "the external data file of a QCOW2 image" },
     false,
     set_data_file },
+  { { "overlay", "FILE",
+      "write into this QCOW2 file, made if it is not there" },
+    false,
+    set_overlay },
+  { { "overlay-dir", "DIR", "the same, with a file per disk in this folder" },
+    false,
+    set_overlay_dir },
+  { { "check", "lazy|full", "how much to check before writing (default lazy)" },
+    false,
+    set_check },
   { { "allow-devices", "yes|no",
       "open block devices too, not only regular files" },
     false,
@@ -402,6 +454,12 @@ rawview_options_set (rawview_options *o, const char *key, const char *value,
   return 0;
 }
 
+void
+rawview_options_set_writable (rawview_options *o, bool writable)
+{
+  o->writable = writable;
+}
+
 /*--- Making and copying -------------------------------------------------*/
 
 static unsigned
@@ -437,6 +495,8 @@ rawview_options_free (rawview_options *o)
   free (o->disk);
   free (o->parent);
   free (o->data_file);
+  free (o->overlay);
+  free (o->overlay_dir);
   for (size_t i = 0; i < o->directories.len; i++)
     free (o->directories.ptr[i]);
   rv_strings_release (&o->directories);
@@ -468,6 +528,8 @@ rawview_options_dup (const rawview_options *o)
   ok = dup_text (&copy->disk) && ok;
   ok = dup_text (&copy->parent) && ok;
   ok = dup_text (&copy->data_file) && ok;
+  ok = dup_text (&copy->overlay) && ok;
+  ok = dup_text (&copy->overlay_dir) && ok;
   for (size_t i = 0; ok && i < o->directories.len; i++)
     ok = add_directory (copy, o->directories.ptr[i], NULL) == 0;
   if (!ok) {

@@ -10,6 +10,7 @@
 DEFINE_VECTOR (rv_strings, char *);
 
 enum rv_locking { RV_LOCKING_AUTO, RV_LOCKING_ON, RV_LOCKING_OFF };
+enum rv_check { RV_CHECK_LAZY, RV_CHECK_FULL };
 
 #define RV_DEFAULT_CACHE       ((size_t) 64 << 20)
 #define RV_MAX_CACHE           ((size_t) 1 << 40)
@@ -30,6 +31,11 @@ struct rawview_options {
   const struct rv_format_ops *parent_format;
   char *data_file; /* absolute or URI */
 
+  bool writable;       /* open such that it can be made writable */
+  char *overlay;       /* absolute; NULL: none, unless the next is set */
+  char *overlay_dir;   /* absolute */
+  enum rv_check check; /* before writing */
+
   bool allow_devices;
   bool allow_truncated;
   uint64_t max_size;
@@ -40,6 +46,13 @@ struct rawview_options {
   unsigned connections; /* to an NBD server */
   int fd;               /* -1: none */
 };
+
+/* Do changes go into a file of their own? */
+static inline bool
+rv_options_have_overlay (const struct rawview_options *o)
+{
+  return o->overlay != NULL || o->overlay_dir != NULL;
+}
 
 /* Makes path absolute and takes "." and ".." and doubled slashes out of it,
  * without looking at the filesystem.  NULL when out of memory or when the

@@ -19,6 +19,24 @@ rv_base_release (struct rv_base *base)
   *base = (struct rv_base){ .dirfd = -1 };
 }
 
+int
+rv_base_dup (const struct rv_base *base, struct rv_base *copy,
+             rawview_error *err)
+{
+  *copy = (struct rv_base){ .dirfd = -1 };
+  if (base->dirfd == -1)
+    return 0;
+  copy->dirfd = fcntl (base->dirfd, F_DUPFD_CLOEXEC, 0);
+  copy->path = strdup (base->path);
+  if (copy->dirfd != -1 && copy->path != NULL)
+    return 0;
+  rv_base_release (copy);
+  return rv_error_set (err, RAWVIEW_ERROR_NOMEM, 0,
+                       "cannot keep the folder %s open: out of memory or "
+                       "descriptors",
+                       base->path);
+}
+
 void
 rv_permit_release (struct rv_permit *permit)
 {

@@ -14,6 +14,8 @@ struct rv_base {
 };
 
 void rv_base_release (struct rv_base *base);
+int rv_base_dup (const struct rv_base *base, struct rv_base *copy,
+                 rawview_error *err);
 
 /* The folder of an operator's file name, below dirfd unless absolute. */
 int rv_base_of (int dirfd, const char *name, struct rv_base *base,

@@ -53,6 +53,10 @@ int params_open (const struct params *params, rawview_exports *exports);
   "parent-format=qcow2|vmdk|raw\n" \
   "                     Its format where the image does not record it.\n" \
   "data-file=FILE       The external data file of a QCOW2 image.\n" \
+  "overlay=FILE         Write into this QCOW2 file, made if it is not " \
+  "there.\n" \
+  "overlay-dir=DIR      The same, with a file per disk in this folder.\n" \
+  "check=lazy|full      How much to check before writing (default lazy).\n" \
   "allow-devices=yes|no\n" \
   "                     Open block devices too.\n" \
   "allow-truncated=yes|no\n" \

@@ -4,9 +4,9 @@
 
 # Those of the library: every command takes them.
 _rawview_image_options='
-  --allow-devices --allow-truncated --cache --connections --data-file --disk
-  --fd --format --locking --max-size --parent --parent-format --references
-  --snapshot --workers'
+  --allow-devices --allow-truncated --cache --check --connections --data-file
+  --disk --fd --format --locking --max-size --overlay --overlay-dir --parent
+  --parent-format --references --snapshot --workers'
 
 # What may follow an option: prints the words, or fails where it is a file.
 _rawview_values ()
@@ -15,6 +15,7 @@ _rawview_values ()
     --format) echo auto qcow2 vmdk raw ;;
     --parent-format) echo qcow2 vmdk raw ;;
     --allow-devices | --allow-truncated) echo yes no ;;
+    --check) echo lazy full ;;
     --locking) echo auto on off ;;
     --progress) echo bar json none ;;
     --tls) echo off on require ;;
@@ -31,12 +32,13 @@ _rawview_values ()
 _rawview_takes_value ()
 {
   case $1 in
-    --allow-devices | --allow-truncated | --cache | --connections | \
-      --data-file | --disk | --fd | --filter | --format | --ipaddr | \
-      --locking | --max-size | --name | --nbdkit | --parent | \
-      --parent-format | --pid-file | --port | --references | --run | \
-      --selinux-label | --snapshot | --socket | --sparse | --threads | \
-      --tls | --tls-certificates | --tls-psk | --workers) ;;
+    --allow-devices | --allow-truncated | --cache | --check | \
+      --connections | --data-file | --disk | --fd | --filter | --format | \
+      --ipaddr | --locking | --max-size | --name | --nbdkit | --overlay | \
+      --overlay-dir | --parent | --parent-format | --pid-file | --port | \
+      --references | --run | --selinux-label | --snapshot | --socket | \
+      --sparse | --threads | --tls | --tls-certificates | --tls-psk | \
+      --workers) ;;
     -[StUPio]) ;;
     -p) [ "$2" = serve ] ;;
     *) return 1 ;;

@@ -48,9 +48,74 @@ raw_map (struct rv_format *format, uint64_t off, uint64_t len,
   return 0;
 }
 
+/*--- Writing ------------------------------------------------------------*/
+
+/* There are no tables: everything is in place. */
+static int
+raw_nothing (struct rv_format *format, rawview_error *err)
+{
+  return 0;
+}
+
+static void
+raw_widen (struct rv_format *format, uint64_t *off, uint64_t *len)
+{
+}
+
+static int
+raw_plan (struct rv_format *format, uint64_t off, uint64_t len,
+          struct rv_plan *plan, rawview_error *err)
+{
+  *plan = (struct rv_plan){ .kind = RV_PLAN_IN_PLACE,
+                            .off = off,
+                            .len = len,
+                            .io = format->io,
+                            .host_off = off };
+  return 0;
+}
+
+static int
+raw_drop (struct rv_format *format, uint64_t off, uint64_t len,
+          enum rv_drop how, struct rv_drop_answer *answer,
+          struct rv_freed_list *freed, rawview_error *err)
+{
+  *answer = (struct rv_drop_answer){ .what = RV_DROP_IN_PLACE,
+                                     .len = len,
+                                     .io = format->io,
+                                     .host_off = off,
+                                     .punch = how != RV_DROP_KEEP };
+  return 0;
+}
+
+static bool
+raw_can_drop (struct rv_format *format, uint64_t off, uint64_t len,
+              enum rv_drop how)
+{
+  return true;
+}
+
+static void
+raw_files (struct rv_format *format,
+           void (*cb) (void *opaque, struct rv_io *io), void *opaque)
+{
+  cb (opaque, format->io);
+}
+
+static const struct rv_format_write_ops raw_write_ops = {
+  .enable = raw_nothing,
+  .begin = raw_nothing,
+  .widen = raw_widen,
+  .plan = raw_plan,
+  .drop = raw_drop,
+  .can_drop = raw_can_drop,
+  .files = raw_files,
+  .end = raw_nothing,
+};
+
 const struct rv_format_ops rv_format_raw = {
   .name = "raw",
   .open = raw_open,
   .map = raw_map,
+  .write = &raw_write_ops,
   .close = raw_close,
 };

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What lies beside an image that is to be written in place.
+ *
+ * Only the container's own folder is looked at, with bounds on how much: this
+ * keeps from accidents.  It cannot know of children in other places.
+ */
+
+#include <config.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "format/format.h"
+#include "format/vmdk-sparse.h"
+#include "format/vmdk-descriptor.h"
+#include "util/checked.h"
+#include "util/error.h"
+#include "util/text.h"
+#include "writable.h"
+
+#define MAX_FILES 1000u
+#define MAX_BYTES (64u << 10) /* of each */
+
+/*--- VMware's locks -----------------------------------------------------*/
+
+static int
+check_lock (const struct rv_base *base, const char *name, rawview_error *err)
+{
+  /* Absolute, or in the container's folder. */
+  const char *where = name[0] == '/' ? name : rv_text_basename (name);
+  CLEANUP_FREE char *lock = rv_text_format ("%s.lck", where);
+
+  if (lock == NULL)
+    return rv_error_nomem (err);
+  if (name[0] != '/' && base->dirfd == -1)
+    return 0;
+  if (faccessat (base->dirfd, lock, F_OK, AT_SYMLINK_NOFOLLOW) == -1)
+    return 0;
+  return rv_error_set (err, RAWVIEW_ERROR_REFUSED, EBUSY,
+                       "%s is in use: VMware's lock %s.lck is beside it; stop "
+                       "the virtual machine, or remove the lock if it is left "
+                       "over",
+                       name, rv_text_basename (name));
+}
+
+int
+rv_beside_locked (const struct rv_base *base, const struct rv_ios *files,
+                  rawview_error *err)
+{
+  for (size_t i = 0; i < files->len; i++)
+    if (files->ptr[i]->has_id &&
+        check_lock (base, files->ptr[i]->name, err) == -1)
+      return -1;
+  return 0;
+}
+
+/*--- Children -----------------------------------------------------------*/
+
+struct search {
+  const struct rv_format *format; /* the one that may be a parent */
+  char found[NAME_MAX + 1];       /* the child's name, "" if none */
+};
+
+/* In this or another system's terms: VMware writes "C:\vm\a.vmdk" too. */
+static const char *
+last_part (const char *name)
+{
+  const char *p = name;
+
+  for (; *name; name++)
+    if (*name == '/' || *name == '\\')
+      p = name + 1;
+  return p;
+}
+
+/* Content ids alone do not tell: fresh disks all have the same. */
+static bool
+names_us (const struct rv_vmdk_descriptor *d, const struct rv_format *f)
+{
+  return d->parent_cid != RV_VMDK_NO_PARENT && d->parent_hint != NULL &&
+         d->parent_cid == f->content_id &&
+         strcasecmp (last_part (d->parent_hint), last_part (f->io->name)) == 0;
+}
+
+/* Where is the descriptor in the first bytes of a file of this size? */
+static bool
+find_text (struct rv_view head, uint64_t size, const char *name,
+           struct rv_view *text)
+{
+  struct rv_vmdk_header header;
+  uint64_t off, len;
+
+  *text = head;
+  if (!rv_vmdk_header_probe (head))
+    return rv_vmdk_descriptor_probe (head) && head.len == size;
+  if (head.len < RV_VMDK_HEADER_LEN ||
+      rv_vmdk_header_parse (head, name, &header, NULL) == -1 ||
+      rv_vmdk_header_descriptor (&header, size, name, &off, &len, NULL) == -1 ||
+      len == 0 || !rv_range_fits (off, len, head.len))
+    return false;
+  *text = (struct rv_view){ head.p + off, len };
+  return true;
+}
+
+static bool
+is_child (struct rv_view head, uint64_t size, const char *name,
+          const struct rv_format *f)
+{
+  struct rv_vmdk_descriptor d;
+  struct rv_view text;
+  bool r;
+
+  if (!find_text (head, size, name, &text) ||
+      rv_vmdk_descriptor_parse (text, name, &d, NULL) == -1)
+    return false;
+  r = names_us (&d, f);
+  rv_vmdk_descriptor_release (&d);
+  return r;
+}
+
+/* A file that cannot be read, or understood, is no reason to refuse. */
+static bool
+look_at (int dirfd, const char *name, const struct rv_format *f, uint8_t *bytes)
+{
+  CLEANUP_CLOSE int fd =
+      openat (dirfd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+  struct stat st;
+  ssize_t n;
+
+  if (fd == -1 || fstat (fd, &st) == -1 || !S_ISREG (st.st_mode) ||
+      (st.st_dev == f->io->dev && st.st_ino == f->io->ino))
+    return false;
+  n = pread (fd, bytes, MAX_BYTES, 0);
+  return n > 0 && is_child ((struct rv_view){ bytes, n }, st.st_size, name, f);
+}
+
+static bool
+is_called_vmdk (const char *name)
+{
+  size_t n = strlen (name);
+
+  return n > 5 && strcasecmp (name + n - 5, ".vmdk") == 0;
+}
+
+static int
+search_dir (DIR *dir, struct search *s, rawview_error *err)
+{
+  CLEANUP_FREE uint8_t *bytes = malloc (MAX_BYTES);
+  struct dirent *d;
+  unsigned n = 0;
+
+  if (bytes == NULL)
+    return rv_error_nomem (err);
+  while (n < MAX_FILES && s->found[0] == '\0' && (d = readdir (dir))) {
+    if (!is_called_vmdk (d->d_name))
+      continue;
+    n++;
+    if (look_at (dirfd (dir), d->d_name, s->format, bytes))
+      strcpy (s->found, d->d_name);
+  }
+  return 0;
+}
+
+int
+rv_beside_children (const struct rv_base *base, const struct rv_format *format,
+                    rawview_error *err)
+{
+  struct search s = { .format = format };
+  DIR *dir;
+  int fd, r;
+
+  if (format->ops != &rv_format_vmdk || !format->has_content_id ||
+      base->dirfd == -1)
+    return 0;
+  fd = openat (base->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd == -1)
+    return 0; /* a folder that we may pass but not list */
+  dir = fdopendir (fd);
+  if (dir == NULL) {
+    close (fd);
+    return rv_error_nomem (err);
+  }
+  r = search_dir (dir, &s, err);
+  closedir (dir);
+  if (r == -1 || s.found[0] == '\0')
+    return r;
+  return rv_error_refused (err,
+                           "%s is the parent of %s, which would be ruined by "
+                           "changes to it; write to that one, or move it away "
+                           "if it is not needed",
+                           format->io->name, s.found);
+}

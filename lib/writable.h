@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a handle that reads to one that writes, and back. */
+
+#ifndef RV_WRITABLE_H
+#define RV_WRITABLE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "io/io.h"
+#include "options.h"
+#include "policy.h"
+
+DEFINE_VECTOR (rv_ios, struct rv_io *);
+
+/* What a handle knows about writing.  The first part is set when the image is
+ * opened.
+ */
+struct rv_writing {
+  bool wanted;         /* its files were opened for that */
+  bool overlay;        /* what is written is an overlay */
+  bool snapshot;       /* an internal snapshot is shown */
+  bool member;         /* of an OVA */
+  enum rv_check check; /* before the first change */
+  struct rv_base base; /* the container's folder, for what lies beside it */
+
+  pthread_mutex_t lock; /* protects what follows, but for on */
+  atomic_bool on;
+  bool finished;
+  rawview_error refused; /* what the driver or the check said, for good */
+  struct rv_ios files;   /* locked and claimed, one reference each */
+
+  /* Requests that write share it; finish and check have it alone.  Taken after
+   * lock.
+   */
+  pthread_rwlock_t requests;
+};
+
+void rv_writing_init (struct rv_writing *w);
+
+/* Gives back locks and claims. */
+void rv_writing_release (struct rv_writing *w);
+
+/*--- beside.c -----------------------------------------------------------*/
+
+/* Refuses if VMware has locked one of the files, or if a VMDK beside the
+ * container names it as its parent: whoever writes a parent ruins the child.
+ * base: the container's folder; nothing is known without one.
+ */
+struct rv_format;
+int rv_beside_locked (const struct rv_base *base, const struct rv_ios *files,
+                      rawview_error *err);
+int rv_beside_children (const struct rv_base *base,
+                        const struct rv_format *format, rawview_error *err);
+
+#endif /* RV_WRITABLE_H */
