@@ -139,6 +139,11 @@ add_ova (rawview_exports *x, struct rv_io *io, const struct rv_source *source,
   struct rv_warnings ignored = { 0 };
   int r = rv_ova_disks (io, &members, &ignored, err);
 
+  if (r == 0 && members.len > 1 && opts->overlay)
+    r = rv_error_usage (err,
+                        "%s has %zu disks, which cannot share one overlay; use "
+                        "overlay-dir=, or disk= to choose one",
+                        io->name, members.len);
   for (size_t i = 0; r == 0 && i < members.len; i++) {
     rawview_options *o = rawview_options_dup (opts);
 

@@ -48,10 +48,11 @@ rv_disks_free (struct rv_disks *disks)
 static char *
 describe (const rawview_image *image)
 {
-  const char *format = image->chain.ptr[0]->ops->name, *type = "";
+  const char *format = rv_image_import (image)->ops->name, *type = "";
+  unsigned depth = image->writing.overlay ? 1 : 0;
   const rawview_fact *fact;
 
-  for (size_t i = 0; (fact = rawview_get_fact (image, 0, i)); i++)
+  for (size_t i = 0; (fact = rawview_get_fact (image, depth, i)); i++)
     if (strcmp (fact->key, "format-specific.data.create-type") == 0)
       type = fact->text;
   return rv_text_format ("%s%s%s, %ju bytes", format, *type ? " " : "", type,
@@ -468,10 +469,10 @@ rv_folder_open (const char *dir, const rawview_options *opts,
   struct rv_folder *f;
 
   if (opts->fd != -1 || opts->parent || opts->data_file || opts->disk ||
-      opts->snapshot)
+      opts->snapshot || opts->overlay)
     return rv_error_usage (err,
-                           "%s: fd, parent, data-file, disk and snapshot are "
-                           "for one image, not for a folder",
+                           "%s: fd, parent, data-file, disk, snapshot and "
+                           "overlay are for one image, not for a folder",
                            dir);
   f = calloc (1, sizeof *f);
   if (f == NULL)

@@ -22,6 +22,13 @@ struct rawview_image {
   struct rv_writing writing;
 };
 
+/* The image that the operator named, below its overlay if it has one. */
+static inline struct rv_format *
+rv_image_import (const struct rawview_image *image)
+{
+  return image->chain.ptr[image->writing.overlay ? 1 : 0];
+}
+
 /* RAWVIEW_ERROR_USAGE if it is not inside the disk. */
 int rv_image_check_range (const struct rawview_image *image, uint64_t len,
                           uint64_t off, rawview_error *err);

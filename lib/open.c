@@ -17,6 +17,7 @@
 
 #include "format/ova.h"
 #include "image.h"
+#include "overlay.h"
 #include "policy.h"
 #include "probe.h"
 #include "util/error.h"
@@ -25,15 +26,15 @@
 /* Memory for pieces of L2 and grain tables. */
 #define TABLES_BUDGET ((size_t) 8 << 20)
 
-DEFINE_VECTOR (ios, struct rv_io *);
-
 struct opening {
   const rawview_options *opts;
   struct rv_policy policy;
   struct rawview_image *image;
   struct rv_base base;        /* of the layer that is being opened */
   struct rv_strings *extents; /* see struct rv_source */
-  struct ios attached;        /* files of the layer that is being opened */
+  struct rv_ios attached;     /* files of the layer that is being opened */
+  struct rv_ios others;       /* files of all layers but their containers */
+  struct rv_import import;
 };
 
 /*--- Bytes --------------------------------------------------------------*/
@@ -219,8 +220,12 @@ choose_member (struct opening *o, struct rv_io **io, rawview_error *err)
 
   if (r == 0)
     r = rv_ova_choose (*io, &members, o->opts->disk, &i, err);
-  if (r == 0)
+  if (r == 0) {
+    o->import.is_member = true;
+    o->import.off = members.ptr[i].off;
+    o->import.len = members.ptr[i].len;
     r = enter_member (io, &members.ptr[i], err);
+  }
   rv_ova_members_free (&members);
   return r;
 }
@@ -281,7 +286,10 @@ open_once (struct opening *o, struct rv_format *f, bool writable,
     }
   if (open_permitted (o, permit, writable, io, err) == -1)
     return -1;
-  if (ios_append (&o->attached, *io) == -1)
+  if (rv_ios_append (&o->attached, *io) == -1)
+    return rv_error_nomem (err);
+  rv_io_ref (*io);
+  if (rv_ios_append (&o->others, *io) == -1)
     return rv_error_nomem (err);
   rv_io_ref (*io);
   f->attached_bytes += rv_io_allocated (*io);
@@ -289,11 +297,11 @@ open_once (struct opening *o, struct rv_format *f, bool writable,
 }
 
 static void
-forget_attached (struct opening *o)
+forget (struct rv_ios *v)
 {
-  for (size_t i = 0; i < o->attached.len; i++)
-    rv_io_unref (o->attached.ptr[i]);
-  ios_release (&o->attached);
+  for (size_t i = 0; i < v->len; i++)
+    rv_io_unref (v->ptr[i]);
+  rv_ios_release (v);
 }
 
 static int
@@ -461,7 +469,7 @@ open_parent (struct opening *o, ssize_t *parent, rawview_error *err)
     return -1;
   rv_base_release (&o->base);
   o->base = base;
-  forget_attached (o);
+  forget (&o->attached);
   if (check_loop (&o->image->chain, io, err) == -1 ||
       open_layer (o, io, format, parent, err) == -1)
     return -1;
@@ -469,6 +477,82 @@ open_parent (struct opening *o, ssize_t *parent, rawview_error *err)
     return 0;
   return child->ops->adopt (child, o->image->chain.ptr[depth + 1], &params,
                             err);
+}
+
+/*--- The overlay --------------------------------------------------------*/
+
+static int
+check_overlay_apart (const struct opening *o, const struct rv_io *io,
+                     rawview_error *err)
+{
+  const struct rv_chain *chain = &o->image->chain;
+  bool same = rv_io_same (io, o->import.file);
+
+  for (size_t i = 0; i < chain->len; i++)
+    same = same || rv_io_same (io, chain->ptr[i]->io);
+  for (size_t i = 0; i < o->others.len; i++)
+    same = same || rv_io_same (io, o->others.ptr[i]);
+  if (same)
+    return rv_error_refused (err,
+                             "%s is part of the image %s and cannot be its "
+                             "overlay; use another overlay file",
+                             io->name, o->import.format->io->name);
+  return check_loop (chain, io, err);
+}
+
+static int
+check_overlay_format (struct rv_io *io, rawview_error *err)
+{
+  struct rv_probe_result probe;
+
+  if (rv_probe (io, &probe, err) == -1)
+    return -1;
+  if (probe.format == &rv_format_qcow2)
+    return 0;
+  return rv_error_refused (err,
+                           "%s is there and is no QCOW2 image, so it is left "
+                           "alone; use another overlay file",
+                           io->name);
+}
+
+static int
+insert_first (struct rv_chain *chain, struct rv_format *f)
+{
+  if (rv_chain_append (chain, f) == -1)
+    return -1;
+  memmove (chain->ptr + 1, chain->ptr, (chain->len - 1) * sizeof chain->ptr[0]);
+  chain->ptr[0] = f;
+  return 0;
+}
+
+/* What was opened so far is the import. */
+static int
+put_overlay (struct opening *o, rawview_error *err)
+{
+  bool lock_missing = false;
+  struct rv_io_file_options fo = file_options (o->opts, true, &lock_missing);
+  struct rv_format_params params = format_params (o, 1);
+  CLEANUP_IO struct rv_io *io = NULL;
+  struct rv_format *f;
+
+  o->import.format = o->image->chain.ptr[0];
+  fo.allow_devices = false;
+  if (rv_overlay_open (&o->import, o->opts, &fo, &io, err) == -1)
+    return -1;
+  if (lock_missing)
+    warn_lock_missing (&o->image->warnings, io->name);
+  if (check_overlay_apart (o, io, err) == -1 ||
+      check_overlay_format (io, err) == -1 ||
+      rv_format_qcow2.open (io, &params, &f, err) == -1)
+    return -1;
+  if (rv_overlay_match (f, &o->import, &o->image->warnings, err) == -1 ||
+      insert_first (&o->image->chain, f) == -1) {
+    f->ops->close (f);
+    return -1;
+  }
+  o->image->writing.wanted = true;
+  o->image->writing.overlay = true;
+  return check_tables (&o->image->chain, err);
 }
 
 /*--- Facts --------------------------------------------------------------*/
@@ -560,6 +644,9 @@ open_chain (struct opening *o, struct rv_io **io, rawview_error *err)
   while (parent != -1)
     if (open_parent (o, &parent, err) == -1)
       return -1;
+  if (rv_options_have_overlay (o->opts) && !o->import.source->look &&
+      put_overlay (o, err) == -1)
+    return -1;
   return collect_facts (o->image, err);
 }
 
@@ -606,7 +693,8 @@ rv_image_open (struct rv_io *container, const struct rv_source *source,
   struct opening o = { .opts = opts,
                        .policy = { opts, source->folder != NULL },
                        .base = { .dirfd = -1 },
-                       .extents = source->extents };
+                       .extents = source->extents,
+                       .import = { .source = source, .file = container } };
   CLEANUP_IO struct rv_io *io = rv_io_ref (container);
   int r;
 
@@ -623,7 +711,8 @@ rv_image_open (struct rv_io *container, const struct rv_source *source,
   if (r == 0)
     r = open_chain (&o, &io, err);
   rv_base_release (&o.base);
-  forget_attached (&o);
+  forget (&o.attached);
+  forget (&o.others);
   eo.tables = o.image->tables;
   if (r == 0)
     r = rv_engine_new (&o.image->chain, &eo, &o.image->engine, err);

@@ -240,22 +240,35 @@ set_data_file (rawview_options *o, const char *key, const char *value,
   return set_path (&o->data_file, value, err);
 }
 
+/* The one replaces the other, as it was set in the original of a copy. */
+static int
+set_either (rawview_options *o, const char *key, const char *value,
+            char **field, const char *other_key, char **other,
+            rawview_error *err)
+{
+  if (o->given & 1ull << find_option (other_key))
+    return rv_error_usage (err, "give %s= or %s=, not both", other_key, key);
+  if (set_local_path (field, key, value, err) == -1)
+    return -1;
+  free (*other);
+  *other = NULL;
+  return 0;
+}
+
 static int
 set_overlay (rawview_options *o, const char *key, const char *value,
              rawview_error *err)
 {
-  if (o->overlay_dir)
-    return rv_error_usage (err, "give overlay= or overlay-dir=, not both");
-  return set_local_path (&o->overlay, key, value, err);
+  return set_either (o, key, value, &o->overlay, "overlay-dir", &o->overlay_dir,
+                     err);
 }
 
 static int
 set_overlay_dir (rawview_options *o, const char *key, const char *value,
                  rawview_error *err)
 {
-  if (o->overlay)
-    return rv_error_usage (err, "give overlay= or overlay-dir=, not both");
-  return set_local_path (&o->overlay_dir, key, value, err);
+  return set_either (o, key, value, &o->overlay_dir, "overlay", &o->overlay,
+                     err);
 }
 
 static int

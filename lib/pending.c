@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include "engine/engine.h"
+#include "format/qcow2-write.h"
 #include "util/error.h"
 
 #define PENDING __attribute__ ((weak))
@@ -64,4 +65,17 @@ rv_io_lock_for_writing (struct rv_io *io, rawview_error *err)
 PENDING void
 rv_io_lock_for_reading (struct rv_io *io)
 {
+}
+
+PENDING int
+rv_io_sync (struct rv_io *io, rawview_error *err)
+{
+  return not_yet (err);
+}
+
+PENDING int
+rv_qcow2_create (struct rv_io *io, const struct rv_qcow2_create *how,
+                 rawview_error *err)
+{
+  return not_yet (err);
 }
