@@ -14,7 +14,7 @@
 
 #include "log.h"
 
-/* Errors of reads: this many different lines in this many seconds. */
+/* Errors of requests: this many different lines in this many seconds. */
 #define BURST_LINES   16
 #define BURST_SECONDS 10
 
@@ -28,7 +28,7 @@ static struct {
   char fuse_line[LINE_SIZE]; /* of libfuse, which writes it in pieces */
   char fuse_reason[LINE_SIZE];
 
-  /* The burst of read errors that we are in. */
+  /* The burst of errors that we are in. */
   time_t burst_start;
   unsigned lines;
   unsigned left_out;
@@ -93,13 +93,13 @@ note_line (const char *msg, unsigned *left_out)
 }
 
 void
-log_read_error (const char *msg)
+log_request_error (const char *msg)
 {
   unsigned left_out;
   bool write_it = note_line (msg, &left_out);
 
   if (left_out > 0)
-    log_line ("%u more read errors were not logged", left_out);
+    log_line ("%u more errors of requests were not logged", left_out);
   if (write_it)
     put (msg);
 }

@@ -322,7 +322,7 @@ do_read (fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
     return;
   }
   if (rawview_pread (image, buf, size, start, &err) == -1) {
-    log_read_error (err.msg);
+    log_request_error (err.msg);
     fuse_reply_err (req, err.errnum);
   }
   else

@@ -172,7 +172,7 @@ tree_rescan (struct tree *tree)
 
   if (tree->shape != TREE_FOLDER || tree_scan (tree, &err) == 0)
     return 0;
-  log_read_error (err.msg);
+  log_request_error (err.msg);
   return err.errnum;
 }
 

@@ -369,7 +369,7 @@ tree_open (struct tree *tree, uint64_t ino, rawview_image **image, bool *same)
       start_image (fresh, &err) == -1) {
     rawview_close (fresh);
     if (err.errnum != ENOENT)
-      log_read_error (err.msg);
+      log_request_error (err.msg);
     return err.errnum;
   }
 

@@ -77,7 +77,7 @@ note_line (const char *msg)
 }
 
 void
-log_read_error (const char *what, const char *msg)
+log_request_error (const char *what, const char *msg)
 {
   unsigned left_out;
   bool write_it;
@@ -88,7 +88,7 @@ log_read_error (const char *what, const char *msg)
   pthread_mutex_unlock (&burst.lock);
 
   if (left_out > 0)
-    nbdkit_error ("%u more read errors were not logged", left_out);
+    nbdkit_error ("%u more errors of requests were not logged", left_out);
   if (write_it)
     nbdkit_error ("%s: %s", what, msg);
 }

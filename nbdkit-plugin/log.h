@@ -10,11 +10,11 @@
 void log_line (const char *msg);
 void log_serving (void);
 
-/* An error of a read; what says which, msg why.  A reason that was written a
+/* An error of a request; what says which, msg why.  A reason that was written a
  * moment ago is not repeated, and a burst of different ones is cut short: an
  * image that is damaged throughout must not fill the disk.  What was left out
  * is counted.
  */
-void log_read_error (const char *what, const char *msg);
+void log_request_error (const char *what, const char *msg);
 
 #endif /* RAWVIEW_PLUGIN_LOG_H */

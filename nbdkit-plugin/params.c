@@ -22,6 +22,7 @@ struct source {
   enum source_kind { SOURCE_FILE, SOURCE_DIR, SOURCE_EXPORT } kind;
   const char *name;      /* of export=, NULL otherwise */
   bool fd_given;         /* after export=NAME: */
+  bool overlay_given;    /* for it or for all */
   char *path;            /* absolute, or a URI; NULL: fd= is the image */
   rawview_options *opts; /* of export=; NULL: the common ones */
 };
@@ -40,6 +41,8 @@ params_init (struct params *params)
     nbdkit_error ("out of memory");
     return -1;
   }
+  /* Whether -r was given is not known before the first client comes. */
+  rawview_options_set_writable (params->common, true);
   return 0;
 }
 
@@ -139,31 +142,38 @@ set_export (struct params *params, const char *value)
     nbdkit_error ("out of memory");
     return -1;
   }
+  source->overlay_given = params->overlay_given;
   value += len + 1;
   return *value ? set_path (source, value) : 0;
 }
 
 /*--- Options ------------------------------------------------------------*/
 
+/* The export= that options belong to now, NULL for all. */
+static struct source *
+current_export (struct params *params)
+{
+  struct source *last = params->sources + params->nr_sources;
+
+  return params->nr_sources > 0 && last[-1].kind == SOURCE_EXPORT ? last - 1
+                                                                  : NULL;
+}
+
 static int
 set_option (struct params *params, const char *key, const char *value)
 {
-  rawview_options *opts = params->common;
+  struct source *source = current_export (params);
   rawview_error err;
 
-  if (params->nr_sources > 0 &&
-      params->sources[params->nr_sources - 1].kind == SOURCE_EXPORT)
-    opts = params->sources[params->nr_sources - 1].opts;
-  if (rawview_options_set (opts, key, value, &err) == -1) {
+  if (rawview_options_set (source ? source->opts : params->common, key, value,
+                           &err) == -1) {
     nbdkit_error ("%s", err.msg);
     return -1;
   }
-  if (strcmp (key, "fd") != 0)
-    return 0;
-  if (opts == params->common)
-    params->fd_given = true;
-  else
-    params->sources[params->nr_sources - 1].fd_given = true;
+  if (strcmp (key, "fd") == 0)
+    *(source ? &source->fd_given : &params->fd_given) = true;
+  if (strcmp (key, "overlay") == 0 || strcmp (key, "overlay-dir") == 0)
+    *(source ? &source->overlay_given : &params->overlay_given) = true;
   return 0;
 }
 
@@ -241,4 +251,22 @@ params_open (const struct params *params, rawview_exports *exports)
     if (open_source (&params->sources[i], params->common, exports) == -1)
       return -1;
   return 0;
+}
+
+/*--- Afterwards ---------------------------------------------------------*/
+
+bool
+params_has_overlay (const struct params *params, const char *name)
+{
+  for (size_t i = 0; i < params->nr_sources; i++)
+    if (params->sources[i].kind == SOURCE_EXPORT &&
+        strcmp (params->sources[i].name, name) == 0)
+      return params->sources[i].overlay_given;
+  return params->overlay_given;
+}
+
+bool
+params_is_folder (const struct params *params)
+{
+  return params->nr_sources > 0 && params->sources[0].kind == SOURCE_DIR;
 }

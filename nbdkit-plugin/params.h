@@ -16,6 +16,7 @@ struct params {
   size_t nr_sources;
   rawview_options *common; /* options given before any export= */
   bool fd_given;           /* fd= is among them, so no name is needed */
+  bool overlay_given;      /* overlay= or overlay-dir= is among them */
 };
 
 /* All of these return 0, or -1 after nbdkit_error. */
@@ -30,6 +31,12 @@ int params_complete (struct params *params);
 
 /* Opens what was named, in the order of the command line. */
 int params_open (const struct params *params, rawview_exports *exports);
+
+/* Is the export, by its full name, to have an overlay? */
+bool params_has_overlay (const struct params *params, const char *name);
+
+/* Is a folder served? */
+bool params_is_folder (const struct params *params);
 
 /* For "nbdkit rawview --help".  The options are those of rawview_option_get;
  * a test compares them.

@@ -5,12 +5,15 @@
  *
  * Images are opened in .get_ready, where it can still be told to the caller
  * that one is refused.  nbdkit forks after that, so their threads are started
- * in .open, by the first client.  All clients of an image share its handle,
- * and librawview may be called from any thread: no locks are needed here.
+ * in .open, by the first client.  That is also where nbdkit tells for the first
+ * time whether images may be written, see writers.h.  All clients of an image
+ * share its handle, and librawview may be called from any thread: no locks are
+ * needed here.
  */
 
 #include <config.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +28,7 @@
 
 #include "log.h"
 #include "params.h"
+#include "writers.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -54,12 +58,13 @@ plugin_load (void)
     exit (EXIT_FAILURE);
 }
 
-/* Reached if nbdkit has forked.  Joins the threads while this code is sure to
- * be there.
+/* Reached if nbdkit has forked.  Ends writing, and joins the threads while this
+ * code is sure to be there.
  */
 static void
 plugin_cleanup (void)
 {
+  writers_finish ();
   rawview_exports_free (exports);
   exports = NULL;
 }
@@ -155,37 +160,69 @@ plugin_default_export (int readonly, int is_tls)
   return rawview_exports_default (exports);
 }
 
-/*--- One connection: its handle is the image ----------------------------*/
+/*--- One connection -----------------------------------------------------*/
+
+struct connection {
+  rawview_image *image;
+  bool writes;
+};
+
+static rawview_image *
+image_of (void *handle)
+{
+  return ((struct connection *) handle)->image;
+}
+
+/* Opens the image of this connection, with its threads running. */
+static int
+open_image (bool readonly, struct connection *c, rawview_error *err)
+{
+  const char *name = nbdkit_export_name ();
+  const char *first = rawview_exports_default (exports);
+  struct writers_wish wish = { .writes = !readonly };
+
+  wish.name = name[0] == '\0' && first != NULL ? first : name;
+  wish.required = params_has_overlay (&params, wish.name);
+  wish.keep = !params_is_folder (&params);
+  if (writers_open (exports, &wish, &c->image, &c->writes, err) == -1)
+    return -1;
+  if (rawview_start (c->image, err) == 0)
+    return 0;
+  writers_close (c->image, c->writes);
+  return -1;
+}
 
 static void *
 plugin_open (int readonly)
 {
-  rawview_image *image;
+  struct connection *c = malloc (sizeof *c);
   rawview_error err;
 
-  if (rawview_exports_open (exports, nbdkit_export_name (), &image, &err) ==
-      -1) {
+  if (c == NULL) {
+    nbdkit_error ("malloc: %m");
+    return NULL;
+  }
+  if (open_image (readonly, c, &err) == -1) {
+    free (c);
     fail (&err);
     return NULL;
   }
-  if (rawview_start (image, &err) == -1) {
-    rawview_close (image);
-    fail (&err);
-    return NULL;
-  }
-  return image;
+  return c;
 }
 
 static void
 plugin_close (void *handle)
 {
-  rawview_close (handle);
+  const struct connection *c = handle;
+
+  writers_close (c->image, c->writes);
+  free (handle);
 }
 
 static int64_t
 plugin_get_size (void *handle)
 {
-  return rawview_get_size (handle);
+  return rawview_get_size (image_of (handle));
 }
 
 static int
@@ -216,16 +253,37 @@ plugin_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
                    uint32_t *maximum)
 {
   *minimum = 1;
-  *preferred = rawview_get_preferred_block_size (handle);
+  *preferred = rawview_get_preferred_block_size (image_of (handle));
   if (*preferred < MIN_PREFERRED_SIZE)
     *preferred = MIN_PREFERRED_SIZE;
   *maximum = MAX_BLOCK_SIZE;
   return 0;
 }
 
-/* All connections read from one handle, and none writes. */
+/* All connections share one handle.  So each reads what another has written,
+ * and a flush by one makes durable what any of them was answered.
+ */
 static int
 plugin_can_multi_conn (void *handle)
+{
+  return 1;
+}
+
+static int
+plugin_can_write (void *handle)
+{
+  return ((struct connection *) handle)->writes;
+}
+
+static int
+plugin_can_fua (void *handle)
+{
+  return plugin_can_write (handle) ? NBDKIT_FUA_NATIVE : NBDKIT_FUA_NONE;
+}
+
+/* Whether a zero is fast is for librawview to say, request by request. */
+static int
+plugin_can_fast_zero (void *handle)
 {
   return 1;
 }
@@ -233,17 +291,85 @@ plugin_can_multi_conn (void *handle)
 /*--- Requests -----------------------------------------------------------*/
 
 static int
+fail_request (const char *doing, uint32_t count, uint64_t offset,
+              const rawview_error *err)
+{
+  char what[80];
+
+  snprintf (what, sizeof what, "%s %" PRIu32 " bytes at offset %" PRIu64, doing,
+            count, offset);
+  log_request_error (what, err->msg);
+  nbdkit_set_error (err->errnum);
+  return -1;
+}
+
+static int
 plugin_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
               uint32_t flags)
 {
   rawview_error err;
-  char what[80];
 
-  if (rawview_pread (handle, buf, count, offset, &err) == 0)
+  if (rawview_pread (image_of (handle), buf, count, offset, &err) == -1)
+    return fail_request ("reading", count, offset, &err);
+  return 0;
+}
+
+/* What is left to do after a write. */
+static int
+flush_if_fua (void *handle, uint32_t flags, rawview_error *err)
+{
+  return flags & NBDKIT_FLAG_FUA ? rawview_flush (image_of (handle), err) : 0;
+}
+
+static int
+plugin_pwrite (void *handle, const void *buf, uint32_t count, uint64_t offset,
+               uint32_t flags)
+{
+  rawview_error err;
+
+  if (rawview_pwrite (image_of (handle), buf, count, offset, &err) == -1 ||
+      flush_if_fua (handle, flags, &err) == -1)
+    return fail_request ("writing", count, offset, &err);
+  return 0;
+}
+
+static int
+plugin_zero (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  unsigned how = (flags & NBDKIT_FLAG_MAY_TRIM ? RAWVIEW_ZERO_MAY_TRIM : 0) |
+                 (flags & NBDKIT_FLAG_FAST_ZERO ? RAWVIEW_ZERO_FAST : 0);
+  rawview_error err;
+
+  if (rawview_zero (image_of (handle), count, offset, how, &err) == 0 &&
+      flush_if_fua (handle, flags, &err) == 0)
     return 0;
-  snprintf (what, sizeof what, "reading %" PRIu32 " bytes at offset %" PRIu64,
-            count, offset);
-  log_read_error (what, err.msg);
+  /* No failure of ours: the client, or nbdkit, writes zeros then. */
+  if (err.errnum == ENOTSUP) {
+    nbdkit_set_error (ENOTSUP);
+    return -1;
+  }
+  return fail_request ("zeroing", count, offset, &err);
+}
+
+static int
+plugin_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  rawview_error err;
+
+  if (rawview_trim (image_of (handle), count, offset, &err) == -1 ||
+      flush_if_fua (handle, flags, &err) == -1)
+    return fail_request ("trimming", count, offset, &err);
+  return 0;
+}
+
+static int
+plugin_flush (void *handle, uint32_t flags)
+{
+  rawview_error err;
+
+  if (rawview_flush (image_of (handle), &err) == 0)
+    return 0;
+  log_request_error ("flushing", err.msg);
   nbdkit_set_error (err.errnum);
   return -1;
 }
@@ -273,7 +399,8 @@ plugin_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
   unsigned how = flags & NBDKIT_FLAG_REQ_ONE ? RAWVIEW_EXTENTS_ONE : 0;
   rawview_error err;
 
-  if (rawview_extents (handle, count, offset, how, add_extent, &to, &err) == -1)
+  if (rawview_extents (image_of (handle), count, offset, how, add_extent, &to,
+                       &err) == -1)
     return fail (&err);
   return to.failed ? -1 : 0;
 }
@@ -283,12 +410,12 @@ plugin_cache (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
   rawview_error err;
 
-  if (rawview_prefetch (handle, count, offset, &err) == -1)
+  if (rawview_prefetch (image_of (handle), count, offset, &err) == -1)
     return fail (&err);
   return 0;
 }
 
-/*--- The table: without .pwrite, all exports are read-only --------------*/
+/*--- The table ----------------------------------------------------------*/
 
 static struct nbdkit_plugin plugin = {
   .name = "rawview",
@@ -313,7 +440,17 @@ static struct nbdkit_plugin plugin = {
   .export_description = plugin_export_description,
   .block_size = plugin_block_size,
   .can_multi_conn = plugin_can_multi_conn,
+  .can_write = plugin_can_write,
+  .can_flush = plugin_can_write,
+  .can_trim = plugin_can_write,
+  .can_zero = plugin_can_write,
+  .can_fast_zero = plugin_can_fast_zero,
+  .can_fua = plugin_can_fua,
   .pread = plugin_pread,
+  .pwrite = plugin_pwrite,
+  .flush = plugin_flush,
+  .trim = plugin_trim,
+  .zero = plugin_zero,
   .extents = plugin_extents,
   .cache = plugin_cache,
 };

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <config.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "writers.h"
+
+struct writer {
+  struct writer *next;
+  rawview_image *image; /* with a reference of ours */
+  unsigned clients;
+  bool keep;
+};
+
+/* Why an image is read-only, as it was logged. */
+struct refusal {
+  struct refusal *next;
+  char *name; /* of the export */
+  char *msg;
+};
+
+/* Held while an image is opened or ended: nobody may be given a handle whose
+ * writing is just being ended.
+ */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct writer *writers;
+static struct refusal *refusals;
+
+static struct writer **
+find_writer (const rawview_image *image)
+{
+  struct writer **p = &writers;
+
+  while (*p != NULL && (*p)->image != image)
+    p = &(*p)->next;
+  return p;
+}
+
+static int
+out_of_memory (rawview_error *err)
+{
+  *err = (rawview_error){ .kind = RAWVIEW_ERROR_NOMEM, .errnum = ENOMEM };
+  snprintf (err->msg, sizeof err->msg, "out of memory");
+  return -1;
+}
+
+/*--- Refusals -----------------------------------------------------------*/
+
+static struct refusal *
+find_refusal (const char *name)
+{
+  struct refusal *r = refusals;
+
+  while (r != NULL && strcmp (r->name, name) != 0)
+    r = r->next;
+  return r;
+}
+
+/* Was this not said of the export before?  Out of memory, it is said again. */
+static bool
+note_refusal (const char *name, const char *msg)
+{
+  struct refusal *r = find_refusal (name);
+
+  if (r != NULL && r->msg != NULL && strcmp (r->msg, msg) == 0)
+    return false;
+  if (r == NULL) {
+    r = calloc (1, sizeof *r);
+    if (r == NULL)
+      return true;
+    r->name = strdup (name);
+    if (r->name == NULL) {
+      free (r);
+      return true;
+    }
+    r->next = refusals;
+    refusals = r;
+  }
+  free (r->msg);
+  r->msg = strdup (msg);
+  return true;
+}
+
+static void
+log_refusal (const char *name, const char *msg)
+{
+  char *line;
+
+  if (!note_refusal (name, msg) ||
+      asprintf (&line, "export \"%s\" is read-only: %s", name, msg) == -1)
+    return;
+  log_line (line);
+  free (line);
+}
+
+/*--- Writers ------------------------------------------------------------*/
+
+/* One more client writes to the image. */
+static int
+count_client (rawview_image *image, bool keep, rawview_error *err)
+{
+  struct writer **p = find_writer (image);
+
+  if (*p == NULL) {
+    *p = calloc (1, sizeof **p);
+    if (*p == NULL)
+      return out_of_memory (err);
+    (*p)->image = rawview_ref (image);
+    (*p)->keep = keep;
+  }
+  (*p)->clients++;
+  return 0;
+}
+
+/* For one client, whose wish is fulfilled as far as it can be. */
+static int
+make_writable (rawview_image *image, const struct writers_wish *wish,
+               bool *writes, rawview_error *err)
+{
+  if (rawview_make_writable (image, err) == 0) {
+    *writes = true;
+    return count_client (image, wish->keep, err);
+  }
+  if (wish->required)
+    return -1;
+  log_refusal (wish->name, err->msg);
+  return 0;
+}
+
+int
+writers_open (rawview_exports *exports, const struct writers_wish *wish,
+              rawview_image **image, bool *writes, rawview_error *err)
+{
+  int r;
+
+  *writes = false;
+  pthread_mutex_lock (&lock);
+  r = rawview_exports_open (exports, wish->name, image, err);
+  if (r == 0 && wish->writes) {
+    r = make_writable (*image, wish, writes, err);
+    if (r == -1)
+      rawview_close (*image);
+  }
+  pthread_mutex_unlock (&lock);
+  return r;
+}
+
+/* Takes the writer out of the list. */
+static void
+end_writer (struct writer **p)
+{
+  struct writer *w = *p;
+  rawview_error err;
+
+  *p = w->next;
+  if (rawview_finish (w->image, &err) == -1)
+    log_line (err.msg);
+  rawview_close (w->image);
+  free (w);
+}
+
+void
+writers_close (rawview_image *image, bool writes)
+{
+  pthread_mutex_lock (&lock);
+  if (writes) {
+    struct writer **p = find_writer (image);
+
+    if (--(*p)->clients == 0 && !(*p)->keep)
+      end_writer (p);
+  }
+  rawview_close (image);
+  pthread_mutex_unlock (&lock);
+}
+
+void
+writers_finish (void)
+{
+  struct refusal *r;
+
+  while (writers != NULL)
+    end_writer (&writers);
+  while ((r = refusals) != NULL) {
+    refusals = r->next;
+    free (r->name);
+    free (r->msg);
+    free (r);
+  }
+}
