@@ -8,7 +8,7 @@
  *   3. go into the background
  *   4. start threads: the library's workers, then libfuse's
  *   5. write the pid file, let the parent go, answer requests
- *   6. unmount, remove the pid file
+ *   6. unmount, end writing to the images, remove the pid file
  */
 
 #include <config.h>
@@ -47,6 +47,14 @@ log_from_library (void *opaque, const char *msg)
   log_line ("%s", msg);
 }
 
+static enum tree_writing
+find_writing (const struct options *options)
+{
+  if (!options_want_writing (options))
+    return TREE_READ_ONLY;
+  return options->rw ? TREE_IN_PLACE : TREE_OVERLAY;
+}
+
 static int
 open_source (struct rawviewfs *fs, rawview_error *err)
 {
@@ -71,7 +79,8 @@ open_source (struct rawviewfs *fs, rawview_error *err)
   }
   if (r == -1)
     return -1;
-  return tree_new (shape, fs->exports, &fs->tree, err);
+  return tree_new (shape, find_writing (&fs->options), fs->exports, &fs->tree,
+                   err);
 }
 
 /*--- Mounting -----------------------------------------------------------*/
@@ -102,11 +111,13 @@ static int
 add_our_mount_options (struct rawviewfs *fs, rawview_error *err)
 {
   struct fuse_args *args = &fs->options.mount;
+  /* Who may write is for the kernel to judge, by owner and mode. */
+  const char *access =
+      options_want_writing (&fs->options) ? "-orw,default_permissions" : "-oro";
 
-  /* ro is last: mount(8) says rw where fstab says nothing. */
   if (insert_name (args, fs->places.source) == -1 ||
       fuse_opt_add_arg (args, "-omax_read=" OPS_MAX_READ_TEXT) == -1 ||
-      fuse_opt_add_arg (args, "-oro") == -1 ||
+      fuse_opt_add_arg (args, access) == -1 ||
       (fs->options.debug && fuse_opt_add_arg (args, "-d") == -1))
     return error_nomem (err);
   return 0;
@@ -179,22 +190,40 @@ answer_requests (struct rawviewfs *fs, rawview_error *err)
 }
 
 static int
-run (struct rawviewfs *fs, rawview_error *err)
+find_places (struct rawviewfs *fs, rawview_error *err)
 {
   const struct options *options = &fs->options;
 
   if (places_find (&fs->places, options->source, options->mountpoint, err) ==
-          -1 ||
-      open_source (fs, err) == -1 ||
+      -1)
+    return -1;
+  if (options->overlay != NULL &&
+      places_check_overlay (&fs->places, options->overlay, err) == -1)
+    return -1;
+  if (options->overlay_dir != NULL &&
+      places_check_overlay_dir (&fs->places, options->overlay_dir, err) == -1)
+    return -1;
+  return 0;
+}
+
+static int
+run (struct rawviewfs *fs, rawview_error *err)
+{
+  const struct options *options = &fs->options;
+
+  if (find_places (fs, err) == -1 || open_source (fs, err) == -1 ||
       pid_file_open (&fs->pid_file, options->pid_file, err) == -1 ||
       mount_tree (fs, err) == -1 || get_ready (fs, err) == -1)
     return -1;
   return answer_requests (fs, err);
 }
 
-static void
+/* Unmounts, and ends writing: -1 if the images are not as they should be. */
+static int
 release (struct rawviewfs *fs)
 {
+  int r = 0;
+
   if (fs->is_mounted)
     fuse_session_unmount (fs->session);
   if (fs->has_handlers)
@@ -202,11 +231,14 @@ release (struct rawviewfs *fs)
   if (fs->session != NULL)
     fuse_session_destroy (fs->session);
   ops_free (fs->ops);
+  if (fs->tree != NULL)
+    r = tree_finish (fs->tree);
   tree_free (fs->tree);
   rawview_exports_free (fs->exports);
   pid_file_remove (&fs->pid_file);
   places_release (&fs->places);
   options_release (&fs->options);
+  return r;
 }
 
 static void
@@ -233,7 +265,10 @@ main (int argc, char *argv[])
   }
   if (r == -1)
     log_line ("%s", err.msg);
-  release (&fs);
+  if (release (&fs) == -1 && r == 0) {
+    err.kind = RAWVIEW_ERROR_IO;
+    r = -1;
+  }
   /* The kinds of error are numbered as the exit statuses are. */
   return r == 0 ? EXIT_SUCCESS : (int) err.kind;
 }

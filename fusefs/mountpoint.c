@@ -52,21 +52,26 @@ open_folder (const char *path)
   return open (path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* The folder that a local source is, or lies in. */
+/* The folder that a file lies in. */
 static int
-open_folder_of (const struct places *places)
+open_folder_of (const char *path)
 {
-  char *copy;
+  char *copy = strdup (path);
   int fd;
 
-  if (places->source_is_folder)
-    return open_folder (places->source);
-  copy = strdup (places->source);
   if (copy == NULL)
     return -1;
   fd = open_folder (dirname (copy));
   free (copy);
   return fd;
+}
+
+/* The folder that a local source is, or lies in. */
+static int
+open_source_folder (const struct places *places)
+{
+  return places->source_is_folder ? open_folder (places->source)
+                                  : open_folder_of (places->source);
 }
 
 static int
@@ -84,7 +89,7 @@ check_overlap (const struct places *places, const struct stat *source,
     return error_usage (
         err, "%s: MOUNTPOINT lies inside SOURCE; choose one elsewhere",
         places->mountpoint);
-  if (is_beneath (open_folder_of (places), mountpoint))
+  if (is_beneath (open_source_folder (places), mountpoint))
     return error_usage (
         err, "%s: SOURCE lies inside MOUNTPOINT; choose one elsewhere",
         places->mountpoint);
@@ -126,12 +131,62 @@ places_find (struct places *places, const char *source, const char *mountpoint,
   return check_overlap (places, &source_st, &mountpoint_st, err);
 }
 
+/*--- Overlays -----------------------------------------------------------*/
+
+int
+places_check_overlay (const struct places *places, const char *file,
+                      rawview_error *err)
+{
+  struct stat st, mountpoint;
+
+  if (stat (places->mountpoint, &mountpoint) == -1)
+    return error_system (err, places->mountpoint);
+  if (stat (file, &st) == 0 && is_same (&st, &mountpoint))
+    return error_usage (
+        err, "%s: MOUNTPOINT is the overlay itself; choose another one",
+        places->mountpoint);
+  if (places->mountpoint_is_folder &&
+      is_beneath (open_folder_of (file), &mountpoint))
+    return error_usage (
+        err, "%s: the overlay lies inside MOUNTPOINT; choose one elsewhere",
+        places->mountpoint);
+  return 0;
+}
+
+int
+places_check_overlay_dir (const struct places *places, const char *dir,
+                          rawview_error *err)
+{
+  struct stat st, mountpoint;
+  int fd;
+
+  if (stat (places->mountpoint, &mountpoint) == -1)
+    return error_system (err, places->mountpoint);
+  if (!places->mountpoint_is_folder)
+    return 0;
+  if (stat (dir, &st) == 0 &&
+      is_beneath (open_folder (places->mountpoint), &st))
+    return error_usage (
+        err, "%s: MOUNTPOINT lies in the folder of overlays; choose another",
+        places->mountpoint);
+  fd = open_folder (dir);
+  if (is_beneath (fd != -1 ? fd : open_folder_of (dir), &mountpoint))
+    return error_usage (
+        err,
+        "%s: the folder of overlays lies inside MOUNTPOINT; choose one "
+        "elsewhere",
+        places->mountpoint);
+  return 0;
+}
+
 void
 places_release (struct places *places)
 {
   free (places->source);
   free (places->mountpoint);
 }
+
+/*--- Tuning -------------------------------------------------------------*/
 
 void
 mountpoint_set_read_ahead (const char *mountpoint)

@@ -22,6 +22,14 @@ struct places {
  */
 int places_find (struct places *places, const char *source,
                  const char *mountpoint, rawview_error *err);
+
+/* The same for the file of an overlay, or the folder of overlays, neither of
+ * which need be there yet.  After places_find.
+ */
+int places_check_overlay (const struct places *places, const char *file,
+                          rawview_error *err);
+int places_check_overlay_dir (const struct places *places, const char *dir,
+                              rawview_error *err);
 void places_release (struct places *places);
 
 /* Lets the kernel read further ahead than its 128 KiB, if we may say so, which

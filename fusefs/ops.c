@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The answers to the kernel's requests, in the order in which a reader meets
- * them; the table is at the bottom.
+ * them; the table is at the bottom, those that write are in ops-write.c.
  *
  * What is missing there is missing on purpose:
- *   write, setattr, unlink, ...  the mount is read-only, the kernel refuses
- * them forget                       nodes live as long as the mount, see tree.c
- *   flush, fsync                 nothing to write
+ *   forget                       nodes live as long as the mount, see tree.c
+ *   create                       the kernel then tries mknod, which is refused
  *   getxattr, listxattr          answered once with ENOSYS, after which the
  *                                kernel itself says "not supported"
  */
@@ -20,7 +19,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "ops.h"
+#include "ops-internal.h"
 
 #define PAGE 4096
 
@@ -89,8 +88,8 @@ put_buffer (struct ops *ops, void *memory)
   pthread_mutex_unlock (&ops->lock);
 }
 
-static struct tree *
-tree_of (fuse_req_t req)
+struct tree *
+ops_tree_of (fuse_req_t req)
 {
   return ((struct ops *) fuse_req_userdata (req))->tree;
 }
@@ -107,6 +106,13 @@ do_init (void *userdata, struct fuse_conn_info *conn)
   conn->max_read = OPS_MAX_READ;
   /* The kernel takes the smaller one of this and its own read_ahead_kb. */
   conn->max_readahead = OPS_MAX_READ;
+  /* O_TRUNC must come as a setattr, which is refused. */
+  conn->want &= ~FUSE_CAP_ATOMIC_O_TRUNC;
+  /* Every write changes the time of modification, and nobody but us changes
+   * what a node shows: no reason to drop the page cache.
+   */
+  if (tree_is_writable (((struct ops *) userdata)->tree))
+    conn->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
 }
 
 /*--- Names --------------------------------------------------------------*/
@@ -114,7 +120,7 @@ do_init (void *userdata, struct fuse_conn_info *conn)
 static void
 do_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-  struct tree *tree = tree_of (req);
+  struct tree *tree = ops_tree_of (req);
   struct fuse_entry_param entry = {
     .attr_timeout = tree_timeout (tree),
     .entry_timeout = tree_timeout (tree),
@@ -132,7 +138,7 @@ do_lookup (fuse_req_t req, fuse_ino_t parent, const char *name)
 static void
 do_getattr (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-  struct tree *tree = tree_of (req);
+  struct tree *tree = ops_tree_of (req);
   struct stat st;
   int r = tree_stat (tree, ino, &st);
 
@@ -146,9 +152,9 @@ static void
 do_access (fuse_req_t req, fuse_ino_t ino, int mask)
 {
   struct stat st;
-  int r = tree_stat (tree_of (req), ino, &st);
+  int r = tree_stat (ops_tree_of (req), ino, &st);
 
-  if (r == 0 && (mask & W_OK))
+  if (r == 0 && (mask & W_OK) && !(st.st_mode & S_IWUSR))
     r = EROFS;
   if (r == 0 && (mask & X_OK) && S_ISREG (st.st_mode))
     r = EACCES;
@@ -159,7 +165,7 @@ static void
 do_opendir (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
   struct tree_listing *listing;
-  int r = tree_list (tree_of (req), &listing);
+  int r = tree_list (ops_tree_of (req), &listing);
 
   if (r != 0) {
     fuse_reply_err (req, r);
@@ -178,7 +184,7 @@ static size_t
 add_entry (fuse_req_t req, const struct tree_listing *listing, size_t i,
            bool plus, char *buf, size_t room)
 {
-  struct tree *tree = tree_of (req);
+  struct tree *tree = ops_tree_of (req);
   struct fuse_entry_param entry = {
     .attr_timeout = tree_timeout (tree),
     .entry_timeout = tree_timeout (tree),
@@ -258,7 +264,7 @@ do_statfs (fuse_req_t req, fuse_ino_t ino)
 {
   struct statvfs stv;
 
-  tree_statfs (tree_of (req), &stv);
+  tree_statfs (ops_tree_of (req), &stv);
   fuse_reply_statfs (req, &stv);
 }
 
@@ -267,31 +273,44 @@ do_statfs (fuse_req_t req, fuse_ino_t ino)
 static rawview_image *
 image_of (const struct fuse_file_info *fi)
 {
-  return (rawview_image *) (uintptr_t) fi->fh;
+  return ops_disk_of (fi)->image;
+}
+
+static void
+close_disk (struct tree *tree, fuse_ino_t ino, struct open_disk *disk)
+{
+  tree_close (tree, ino);
+  free (disk);
+}
+
+static int
+open_disk (struct tree *tree, fuse_ino_t ino, struct open_disk *disk,
+           bool *same, int flags)
+{
+  disk->writes = (flags & O_ACCMODE) != O_RDONLY;
+  /* The kernel asks this of setattr, but may come to do it here. */
+  if (flags & O_TRUNC)
+    return EPERM;
+  return tree_open (tree, ino, disk->writes, &disk->image, same);
 }
 
 static void
 do_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-  struct tree *tree = tree_of (req);
-  rawview_image *image;
-  bool same;
-  int r;
+  struct tree *tree = ops_tree_of (req);
+  struct open_disk *disk = malloc (sizeof *disk);
+  bool same = false;
+  int r = disk != NULL ? open_disk (tree, ino, disk, &same, fi->flags) : ENOMEM;
 
-  /* Also after "mount -o remount,rw", which nobody asks us about. */
-  if ((fi->flags & O_ACCMODE) != O_RDONLY) {
-    fuse_reply_err (req, EROFS);
-    return;
-  }
-  r = tree_open (tree, ino, &image, &same);
   if (r != 0) {
+    free (disk);
     fuse_reply_err (req, r);
     return;
   }
-  fi->fh = (uintptr_t) image;
+  fi->fh = (uintptr_t) disk;
   fi->keep_cache = same;
   if (fuse_reply_open (req, fi) == -ENOENT)
-    tree_close (tree, ino); /* interrupted: there will be no release */
+    close_disk (tree, ino, disk); /* interrupted: there will be no release */
 }
 
 static void
@@ -394,7 +413,13 @@ do_lseek (fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 static void
 do_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-  tree_close (tree_of (req), ino);
+  struct open_disk *disk = (struct open_disk *) (uintptr_t) fi->fh;
+
+  /* Pages of a mapping that outlived close(2) come after its FLUSH.  Nobody
+   * waits for the answer: an error goes to the log.
+   */
+  ops_flush_disk (disk);
+  close_disk (ops_tree_of (req), ino, disk);
   fuse_reply_err (req, 0);
 }
 
@@ -411,5 +436,17 @@ const struct fuse_lowlevel_ops ops_table = {
   .open = do_open,
   .read = do_read,
   .lseek = do_lseek,
+  .write = ops_write,
+  .fallocate = ops_fallocate,
+  .fsync = ops_fsync,
+  .flush = ops_flush,
   .release = do_release,
+  .setattr = ops_setattr,
+  .mknod = ops_refuse_mknod,
+  .mkdir = ops_refuse_mkdir,
+  .unlink = ops_refuse_unlink,
+  .rmdir = ops_refuse_unlink,
+  .symlink = ops_refuse_symlink,
+  .rename = ops_refuse_rename,
+  .link = ops_refuse_link,
 };

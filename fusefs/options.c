@@ -20,6 +20,7 @@
 /* Values of getopt_long that are no letters. */
 enum {
   OPT_PID_FILE = 256,
+  OPT_RW,
   OPT_LIBRARY, /* and all that follow: the library's i-th option */
 };
 
@@ -34,6 +35,7 @@ static const struct own_option {
   { 's', "single-threaded", NULL, "answer one request at a time" },
   { 'd', "debug", NULL, "trace every request to stderr; implies -f" },
   { OPT_PID_FILE, "pid-file", "FILE", "where to write the process's number" },
+  { OPT_RW, "rw", NULL, "write to the images themselves" },
   { 'h', "help", NULL, "show this text" },
   { 'V', "version", NULL, "show the versions" },
 };
@@ -96,6 +98,37 @@ options_print_help (void)
       "8 out of memory.\n");
 }
 
+/*--- Options of the library ---------------------------------------------*/
+
+static int
+keep (char **field, const char *value, rawview_error *err)
+{
+  free (*field);
+  *field = strdup (value);
+  return *field != NULL ? 0 : error_nomem (err);
+}
+
+/* Overlays are to lie outside of the mount, so we remember where. */
+static int
+set_image_option (struct options *options, const char *name, const char *value,
+                  rawview_error *err)
+{
+  if (rawview_options_set (options->image, name, value, err) == -1)
+    return -1;
+  if (strcmp (name, "overlay") == 0)
+    return keep (&options->overlay, value, err);
+  if (strcmp (name, "overlay-dir") == 0)
+    return keep (&options->overlay_dir, value, err);
+  return 0;
+}
+
+bool
+options_want_writing (const struct options *options)
+{
+  return !options->ro && (options->rw || options->overlay != NULL ||
+                          options->overlay_dir != NULL);
+}
+
 /*--- -o -----------------------------------------------------------------*/
 
 static bool
@@ -139,6 +172,13 @@ parse_mount_option (struct options *options, char *text, rawview_error *err)
   char *equals = strchr (text, '=');
   int r;
 
+  /* The last of ro and rw counts, but rw alone asks for nothing: mount(8) says
+   * it where fstab does not.
+   */
+  if (strcmp (text, "ro") == 0 || strcmp (text, "rw") == 0) {
+    options->ro = text[1] == 'o';
+    return 0;
+  }
   if (equals == NULL)
     return is_library_option (text)
                ? error_usage (err, "this option needs a value: %s" SEE_HELP,
@@ -148,7 +188,7 @@ parse_mount_option (struct options *options, char *text, rawview_error *err)
   *equals = '\0';
   if (is_library_option (text)) {
     unescape (equals + 1);
-    r = rawview_options_set (options->image, text, equals + 1, err);
+    r = set_image_option (options, text, equals + 1, err);
     *equals = '=';
     return r;
   }
@@ -236,14 +276,17 @@ parse_option (struct options *options, int key, char *argv[],
   case OPT_PID_FILE:
     options->pid_file = optarg;
     return 0;
+  case OPT_RW:
+    options->rw = true;
+    return 0;
   case ':':
     return error_usage (err, "this option needs a value: %s" SEE_HELP,
                         argv[optind - 1]);
   case '?':
     return error_usage (err, "unknown option: %s" SEE_HELP, argv[optind - 1]);
   default:
-    return rawview_options_set (
-        options->image, rawview_option_get ((size_t) (key - OPT_LIBRARY))->name,
+    return set_image_option (
+        options, rawview_option_get ((size_t) (key - OPT_LIBRARY))->name,
         optarg, err);
   }
 }
@@ -265,6 +308,24 @@ parse_options (struct options *options, int argc, char *argv[],
   return r;
 }
 
+static int
+check_writing (struct options *options, rawview_error *err)
+{
+  const char *overlay = options->overlay != NULL       ? "--overlay"
+                        : options->overlay_dir != NULL ? "--overlay-dir"
+                                                       : NULL;
+
+  if (options->rw && overlay != NULL)
+    return error_usage (err,
+                        "--rw and %s exclude each other: writes go into the "
+                        "image or into its overlay" SEE_HELP,
+                        overlay);
+  if (options->rw && options->ro)
+    return error_usage (err, "--rw and -o ro exclude each other" SEE_HELP);
+  rawview_options_set_writable (options->image, options->rw && !options->ro);
+  return 0;
+}
+
 int
 options_parse (struct options *options, int argc, char *argv[],
                rawview_error *err)
@@ -279,6 +340,8 @@ options_parse (struct options *options, int argc, char *argv[],
     return -1;
   if (options->help || options->version)
     return 0;
+  if (check_writing (options, err) == -1)
+    return -1;
 
   switch (argc - optind) {
   case 2:
@@ -298,6 +361,8 @@ options_parse (struct options *options, int argc, char *argv[],
 void
 options_release (struct options *options)
 {
+  free (options->overlay);
+  free (options->overlay_dir);
   rawview_options_free (options->image);
   fuse_opt_free_args (&options->mount);
 }

@@ -5,12 +5,15 @@
  *
  * 1. A name keeps its inode number as long as the mount lives, and nodes are
  *    never freed before.  That makes the kernel's FORGET superfluous.
- * 2. While a node is open its image does not change: the library holds the
- *    image's lock, and getattr answers from what was found at open.
+ * 2. While a node is open its image is changed by nobody but us: the library
+ *    holds the image's lock, and getattr answers from what was found at open
+ *    and from when we wrote.
  * 3. If meanwhile another file takes the name, the node loses the name and a
  *    new one gets it.  Never do two images share one inode's page cache.
  *
- * Two locks, taken in this order:
+ * Three locks, taken in this order, but never the first two together:
+ *   handles  while an image is opened or closed: nobody may be given a handle
+ *            whose writing is just being ended
  *   scan  while the set is listed, which may take long; nothing else needs it
  *   lock  all fields of the tree and its nodes; held for short times only
  * Name, export and number of a node never change and are read without a lock.
@@ -36,8 +39,10 @@ struct node {
 
   uint64_t size;
   struct timespec mtime;
+  struct timespec written; /* by us, for the last time; or 0 */
   bool measured;
   uint64_t blocks; /* valid if measured */
+  bool refuses;    /* cannot be written, as far as is known */
 
   bool listed;   /* in the listing of the moment */
   bool detached; /* lost its name, see 3. above */
@@ -47,12 +52,16 @@ struct node {
 
 struct tree {
   enum tree_shape shape;
+  enum tree_writing writing;
   rawview_exports *exports;
   uid_t uid;
   gid_t gid;
 
+  pthread_mutex_t handles;
   pthread_mutex_t scan;
   pthread_mutex_t lock;
+
+  bool finish_failed; /* writing to an image did not end well */
 
   size_t count; /* of all nodes there have ever been */
   size_t space;

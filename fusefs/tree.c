@@ -104,6 +104,73 @@ node_detach (struct tree *tree, struct node *node)
   node->detached = true;
 }
 
+/*--- Writing ------------------------------------------------------------*/
+
+bool
+tree_is_writable (const struct tree *tree)
+{
+  return tree->writing != TREE_READ_ONLY;
+}
+
+/* Of a folder's image the log says why it cannot be written, when that shows
+ * for the first time.
+ */
+static int
+node_make_writable (struct tree *tree, struct node *node, rawview_image *image,
+                    rawview_error *err)
+{
+  int r = rawview_make_writable (image, err);
+  bool known;
+
+  pthread_mutex_lock (&tree->lock);
+  known = node->refuses;
+  node->refuses = r == -1;
+  pthread_mutex_unlock (&tree->lock);
+  if (r == -1 && !known && tree->shape == TREE_FOLDER)
+    log_line ("%s is read-only: %s", node->name, err->msg);
+  return r;
+}
+
+/* Drops the last reference of the tree's. */
+static void
+end_image (struct tree *tree, rawview_image *image)
+{
+  rawview_error err;
+
+  if (image != NULL && rawview_is_writable (image) &&
+      rawview_finish (image, &err) == -1) {
+    log_line ("%s", err.msg);
+    pthread_mutex_lock (&tree->lock);
+    tree->finish_failed = true;
+    pthread_mutex_unlock (&tree->lock);
+  }
+  rawview_close (image);
+}
+
+void
+tree_written (struct tree *tree, uint64_t ino)
+{
+  struct timespec now;
+  struct node *node;
+
+  clock_gettime (CLOCK_REALTIME, &now);
+  pthread_mutex_lock (&tree->lock);
+  node = node_find_by_ino (tree, ino);
+  if (node != NULL)
+    node->written = now;
+  pthread_mutex_unlock (&tree->lock);
+}
+
+int
+tree_finish (struct tree *tree)
+{
+  for (size_t i = 0; i < tree->count; i++) {
+    end_image (tree, tree->node[i]->image);
+    tree->node[i]->image = NULL;
+  }
+  return tree->finish_failed ? -1 : 0;
+}
+
 /*--- Attributes ---------------------------------------------------------*/
 
 /* What the files of the chain take on their disk, but never more than the disk
@@ -134,17 +201,25 @@ count_blocks (const rawview_image *image)
   return bytes / BLOCK_SIZE + (bytes % BLOCK_SIZE != 0);
 }
 
-/* Counts the blocks of a disk that nobody has open. */
+/* Counts the blocks of a disk that nobody has open, and sees whether it can be
+ * written.  Not with overlays, as that would make one.
+ */
 static void
 measure (struct tree *tree, struct node *node)
 {
   rawview_image *image;
+  rawview_error err;
   uint64_t blocks = 0;
 
+  pthread_mutex_lock (&tree->handles);
   if (rawview_exports_open (tree->exports, node->export, &image, NULL) == 0) {
     blocks = count_blocks (image);
+    if (tree->writing == TREE_IN_PLACE)
+      node_make_writable (tree, node, image, &err);
     rawview_close (image);
   }
+  pthread_mutex_unlock (&tree->handles);
+
   pthread_mutex_lock (&tree->lock);
   node->blocks = blocks;
   node->measured = true;
@@ -166,20 +241,31 @@ fill_root (const struct tree *tree, struct stat *st)
   };
 }
 
+static struct timespec
+later_of (struct timespec a, struct timespec b)
+{
+  return a.tv_sec > b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec > b.tv_nsec)
+             ? a
+             : b;
+}
+
 static void
 fill_disk (const struct tree *tree, const struct node *node, struct stat *st)
 {
+  struct timespec mtime = later_of (node->mtime, node->written);
+
   *st = (struct stat){
     .st_ino = node->ino,
-    .st_mode = S_IFREG | 0444,
+    .st_mode =
+        S_IFREG | (tree_is_writable (tree) && !node->refuses ? 0644 : 0444),
     .st_nlink = 1,
     .st_uid = tree->uid,
     .st_gid = tree->gid,
     .st_size = (off_t) node->size,
     .st_blocks = (blkcnt_t) node->blocks,
-    .st_atim = node->mtime,
-    .st_mtim = node->mtime,
-    .st_ctim = node->mtime,
+    .st_atim = mtime,
+    .st_mtim = mtime,
+    .st_ctim = mtime,
   };
 }
 
@@ -343,27 +429,15 @@ first_open (struct tree *tree, struct node *node, rawview_image **image,
   return 0;
 }
 
-int
-tree_open (struct tree *tree, uint64_t ino, rawview_image **image, bool *same)
+/* Opens the image of a node that nobody has open. */
+static int
+open_node (struct tree *tree, struct node *node, rawview_image **image,
+           bool *same)
 {
-  struct node *node;
   rawview_image *fresh = NULL;
   rawview_error err;
-  bool ours, detached;
+  bool ours;
   int r;
-
-  if (ino == ROOT_INO && tree->shape != TREE_FILE)
-    return EISDIR;
-
-  pthread_mutex_lock (&tree->lock);
-  node = node_find_by_ino (tree, ino);
-  *same = node != NULL && share_open (node, image);
-  detached = node == NULL || node->detached;
-  pthread_mutex_unlock (&tree->lock);
-  if (*same)
-    return 0;
-  if (detached)
-    return ESTALE;
 
   if (rawview_exports_open (tree->exports, node->export, &fresh, &err) == -1 ||
       start_image (fresh, &err) == -1) {
@@ -383,12 +457,61 @@ tree_open (struct tree *tree, uint64_t ino, rawview_image **image, bool *same)
   return r;
 }
 
+/* For a reader. */
+static int
+open_for_reading (struct tree *tree, uint64_t ino, struct node **node,
+                  rawview_image **image, bool *same)
+{
+  bool detached;
+  int r;
+
+  pthread_mutex_lock (&tree->lock);
+  *node = node_find_by_ino (tree, ino);
+  *same = *node != NULL && share_open (*node, image);
+  detached = *node == NULL || (*node)->detached;
+  pthread_mutex_unlock (&tree->lock);
+  if (*same)
+    return 0;
+  if (detached)
+    return ESTALE;
+
+  pthread_mutex_lock (&tree->handles);
+  r = open_node (tree, *node, image, same);
+  pthread_mutex_unlock (&tree->handles);
+  return r;
+}
+
+int
+tree_open (struct tree *tree, uint64_t ino, bool writes, rawview_image **image,
+           bool *same)
+{
+  struct node *node;
+  rawview_error err;
+  int r;
+
+  if (ino == ROOT_INO && tree->shape != TREE_FILE)
+    return EISDIR;
+  /* Also after "mount -o remount,rw", which nobody asks us about. */
+  if (writes && !tree_is_writable (tree))
+    return EROFS;
+
+  r = open_for_reading (tree, ino, &node, image, same);
+  if (r != 0 || !writes || rawview_is_writable (*image))
+    return r;
+  if (node_make_writable (tree, node, *image, &err) == 0 &&
+      start_image (*image, &err) == 0)
+    return 0;
+  tree_close (tree, ino);
+  return EROFS;
+}
+
 void
 tree_close (struct tree *tree, uint64_t ino)
 {
   rawview_image *last = NULL;
   struct node *node;
 
+  pthread_mutex_lock (&tree->handles);
   pthread_mutex_lock (&tree->lock);
   node = node_find_by_ino (tree, ino);
   if (--node->opens == 0) {
@@ -396,7 +519,8 @@ tree_close (struct tree *tree, uint64_t ino)
     node->image = NULL;
   }
   pthread_mutex_unlock (&tree->lock);
-  rawview_close (last);
+  end_image (tree, last);
+  pthread_mutex_unlock (&tree->handles);
 }
 
 /*--- The tree -----------------------------------------------------------*/
@@ -410,6 +534,9 @@ hold_disks (struct tree *tree, rawview_error *err)
 
     if (rawview_exports_open (tree->exports, node->export, &node->image, err) ==
         -1)
+      return -1;
+    if (tree_is_writable (tree) &&
+        node_make_writable (tree, node, node->image, err) == -1)
       return -1;
     node->opens = 1;
     node->size = rawview_get_size (node->image);
@@ -431,17 +558,19 @@ check_single (const struct tree *tree, rawview_error *err)
 }
 
 int
-tree_new (enum tree_shape shape, rawview_exports *exports,
-          struct tree **tree_out, rawview_error *err)
+tree_new (enum tree_shape shape, enum tree_writing writing,
+          rawview_exports *exports, struct tree **tree_out, rawview_error *err)
 {
   struct tree *tree = calloc (1, sizeof *tree);
 
   if (tree == NULL)
     return error_nomem (err);
   tree->shape = shape;
+  tree->writing = writing;
   tree->exports = exports;
   tree->uid = getuid ();
   tree->gid = getgid ();
+  pthread_mutex_init (&tree->handles, NULL);
   pthread_mutex_init (&tree->scan, NULL);
   pthread_mutex_init (&tree->lock, NULL);
 
@@ -480,6 +609,7 @@ tree_free (struct tree *tree)
     free_node (tree->node[i]);
   free (tree->node);
   free (tree->listing);
+  pthread_mutex_destroy (&tree->handles);
   pthread_mutex_destroy (&tree->scan);
   pthread_mutex_destroy (&tree->lock);
   free (tree);
