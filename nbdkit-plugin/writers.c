@@ -18,10 +18,9 @@ struct writer {
   bool keep;
 };
 
-/* Why an image is read-only, as it was logged. */
+/* Why an image is read-only, as it was logged.  The reason names the file. */
 struct refusal {
   struct refusal *next;
-  char *name; /* of the export */
   char *msg;
 };
 
@@ -52,38 +51,23 @@ out_of_memory (rawview_error *err)
 
 /*--- Refusals -----------------------------------------------------------*/
 
-static struct refusal *
-find_refusal (const char *name)
+/* Was this not said before?  Out of memory, it is said again. */
+static bool
+note_refusal (const char *msg)
 {
   struct refusal *r = refusals;
 
-  while (r != NULL && strcmp (r->name, name) != 0)
+  while (r != NULL && strcmp (r->msg, msg) != 0)
     r = r->next;
-  return r;
-}
-
-/* Was this not said of the export before?  Out of memory, it is said again. */
-static bool
-note_refusal (const char *name, const char *msg)
-{
-  struct refusal *r = find_refusal (name);
-
-  if (r != NULL && r->msg != NULL && strcmp (r->msg, msg) == 0)
+  if (r != NULL)
     return false;
-  if (r == NULL) {
-    r = calloc (1, sizeof *r);
-    if (r == NULL)
-      return true;
-    r->name = strdup (name);
-    if (r->name == NULL) {
-      free (r);
-      return true;
-    }
+  r = malloc (sizeof *r);
+  if (r != NULL && (r->msg = strdup (msg)) != NULL) {
     r->next = refusals;
     refusals = r;
   }
-  free (r->msg);
-  r->msg = strdup (msg);
+  else
+    free (r);
   return true;
 }
 
@@ -92,7 +76,7 @@ log_refusal (const char *name, const char *msg)
 {
   char *line;
 
-  if (!note_refusal (name, msg) ||
+  if (!note_refusal (msg) ||
       asprintf (&line, "export \"%s\" is read-only: %s", name, msg) == -1)
     return;
   log_line (line);
@@ -188,7 +172,6 @@ writers_finish (void)
     end_writer (&writers);
   while ((r = refusals) != NULL) {
     refusals = r->next;
-    free (r->name);
     free (r->msg);
     free (r);
   }

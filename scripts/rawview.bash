@@ -59,7 +59,9 @@ _rawview_options ()
         --threads --tls --tls-certificates --tls-psk --tls-verify-peer \
         --verbose
       ;;
-    mount) echo --debug --foreground --pid-file --single-threaded --version ;;
+    mount)
+      echo --debug --foreground --pid-file --rw --single-threaded --version
+      ;;
     *) return ;;
   esac
   echo --help "$_rawview_image_options"

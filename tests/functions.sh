@@ -145,17 +145,20 @@ start_nbdkit ()
   [ -s "$2" ] || fail 'nbdkit ended before it served anything'
 }
 
-# serve ARG…: start "nbdkit rawview ARG…" and set $sock to its socket, $uri to
-# the URI of its default export, $nbdkit_log to what it says.
+# serve ARG…: start "nbdkit -r rawview ARG…" and set $sock to its socket, $uri
+# to the URI of its default export, $nbdkit_log to what it says.
 nr_servers=0
-serve ()
+serve () { serve_with -r rawview "$@"; }
+
+# serve_with ARG…: the same for "nbdkit ARG…".
+serve_with ()
 {
   nr_servers=$(( nr_servers + 1 ))
   sock=$tmp/nbdkit-$nr_servers.sock
   # shellcheck disable=SC2034
   uri="nbd+unix:///?socket=$sock"
   nbdkit_log=$tmp/nbdkit-$nr_servers.log
-  start_nbdkit -P "$tmp/nbdkit-$nr_servers.pid" -U "$sock" rawview "$@" \
+  start_nbdkit -P "$tmp/nbdkit-$nr_servers.pid" -U "$sock" "$@" \
     2>"$nbdkit_log"
 }
 
