@@ -713,7 +713,8 @@ rv_image_open (struct rv_io *container, const struct rv_source *source,
   rv_base_release (&o.base);
   forget (&o.attached);
   forget (&o.others);
-  eo.tables = o.image->tables;
+  if (o.image->writing.wanted)
+    eo.tables = o.image->tables;
   if (r == 0)
     r = rv_engine_new (&o.image->chain, &eo, &o.image->engine, err);
   if (r == -1) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Stands in for what the engine and the files cannot do yet.  Weak: the real
+/* Stands in for what the files cannot do yet.  Weak: the real
  * functions win.  To be removed with the last of them.
  */
 
 #include <config.h>
 
-#include "engine/engine.h"
 #include "format/qcow2-write.h"
+#include "io/tables.h"
 #include "util/error.h"
 
 #define PENDING __attribute__ ((weak))
@@ -18,42 +18,49 @@ not_yet (rawview_error *err)
 }
 
 PENDING int
-rv_engine_enable_write (struct rv_engine *engine, rawview_error *err)
+rv_io_pwrite (struct rv_io *io, const void *buf, size_t len, uint64_t off,
+              rawview_error *err)
 {
   return not_yet (err);
 }
 
 PENDING int
-rv_engine_pwrite (struct rv_engine *engine, const void *buf, size_t len,
-                  uint64_t off, rawview_error *err)
+rv_io_zero (struct rv_io *io, uint64_t off, uint64_t len, unsigned flags,
+            rawview_error *err)
 {
   return not_yet (err);
 }
 
+PENDING size_t
+rv_tables_dirty (struct rv_tables *tables)
+{
+  return 0;
+}
+
 PENDING int
-rv_engine_zero (struct rv_engine *engine, uint64_t len, uint64_t off,
-                unsigned flags, rawview_error *err)
+rv_tables_freeze (struct rv_tables *tables, struct rv_frozen **frozen,
+                  rawview_error *err)
 {
   return not_yet (err);
 }
 
+PENDING bool
+rv_frozen_has (const struct rv_frozen *frozen, enum rv_phase phase)
+{
+  return false;
+}
+
 PENDING int
-rv_engine_trim (struct rv_engine *engine, uint64_t len, uint64_t off,
-                rawview_error *err)
+rv_frozen_write (struct rv_tables *tables, struct rv_frozen *frozen,
+                 enum rv_phase phase, rawview_error *err)
 {
   return not_yet (err);
 }
 
-PENDING int
-rv_engine_flush (struct rv_engine *engine, rawview_error *err)
+PENDING void
+rv_tables_thaw (struct rv_tables *tables, struct rv_frozen *frozen,
+                enum rv_phase done)
 {
-  return not_yet (err);
-}
-
-PENDING int
-rv_engine_finish (struct rv_engine *engine, rawview_error *err)
-{
-  return not_yet (err);
 }
 
 PENDING int

@@ -15,6 +15,9 @@ rv_engine_new (const struct rv_chain *chain,
   if (e == NULL)
     return rv_error_nomem (err);
   e->chain = chain;
+  e->tables = opts->tables;
+  rv_grace_init (&e->grace);
+  pthread_mutex_init (&e->setup, NULL);
   if (rv_cache_new (opts->cache, &e->clusters, err) == -1 ||
       rv_codecs_new (&e->codecs, err) == -1 ||
       rv_workers_new (opts->workers, &e->workers, err) == -1) {
@@ -28,7 +31,12 @@ rv_engine_new (const struct rv_chain *chain,
 int
 rv_engine_start (struct rv_engine *e, rawview_error *err)
 {
-  return rv_workers_start (e->workers, err);
+  LOCKED (&e->setup);
+  if (rv_workers_start (e->workers, err) == -1 ||
+      (e->enabled && rv_epoch_start (e->epoch, err) == -1))
+    return -1;
+  e->started = true;
+  return 0;
 }
 
 void
@@ -36,8 +44,73 @@ rv_engine_free (struct rv_engine *e)
 {
   if (e == NULL)
     return;
+  rv_engine_finish (e, NULL);
+  rv_epoch_free (e->epoch);
+  rv_ranges_free (e->ranges);
   rv_workers_free (e->workers);
   rv_codecs_free (e->codecs);
   rv_cache_free (e->clusters);
+  pthread_mutex_destroy (&e->setup);
+  rv_grace_release (&e->grace);
   free (e);
+}
+
+/*--- Becoming writable, and ending it -----------------------------------*/
+
+/* Everything but the driver's own, so that its enable is called once. */
+static int
+prepare (struct rv_engine *e, struct rv_format *format, rawview_error *err)
+{
+  if (e->ranges == NULL && rv_ranges_new (&e->ranges, err) == -1)
+    return -1;
+  if (e->epoch == NULL &&
+      rv_epoch_new (format, e->tables, &e->grace, &e->epoch, err) == -1)
+    return -1;
+  return e->started ? rv_epoch_start (e->epoch, err) : 0;
+}
+
+int
+rv_engine_enable_write (struct rv_engine *e, rawview_error *err)
+{
+  struct rv_format *format = e->chain->ptr[0];
+  const struct rv_format_write_ops *ops = format->ops->write;
+
+  LOCKED (&e->setup);
+  if (e->enabled)
+    return atomic_load (&e->writable) ? 0 : rv_engine_not_writable (e, err);
+  if (ops == NULL || e->tables == NULL)
+    return rv_error_unsupported (err, "%s: %s images cannot be written",
+                                 format->io->name, format->ops->name);
+  if (prepare (e, format, err) == -1)
+    return -1;
+  if (ops->enable (format, err) == -1) {
+    rv_epoch_free (STEAL (e->epoch));
+    return -1;
+  }
+  e->enabled = true;
+  atomic_store (&e->writable, true);
+  return 0;
+}
+
+bool
+rv_engine_is_writable (const struct rv_engine *e)
+{
+  return atomic_load (&e->writable);
+}
+
+int
+rv_engine_flush (struct rv_engine *e, rawview_error *err)
+{
+  return rv_engine_is_writable (e) ? rv_epoch_flush (e->epoch, err) : 0;
+}
+
+/* After a failure, too, nothing is written any more: the locks of a writer are
+ * given back now.
+ */
+int
+rv_engine_finish (struct rv_engine *e, rawview_error *err)
+{
+  if (!atomic_exchange (&e->writable, false))
+    return 0;
+  return rv_epoch_finish (e->epoch, err);
 }

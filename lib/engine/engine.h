@@ -11,7 +11,8 @@ struct rv_engine;
 struct rv_engine_options {
   size_t cache;             /* bytes of decompressed clusters to keep */
   unsigned workers;         /* decompression threads */
-  struct rv_tables *tables; /* the chain's; NULL: never writable */
+  struct rv_tables *tables; /* the chain's; NULL: never writable, and readers
+                               need not be counted */
 };
 
 /* chain is borrowed and must outlive the engine. */
@@ -31,7 +32,9 @@ int rv_engine_extents (struct rv_engine *engine, uint64_t len, uint64_t off,
 
 /*--- Writing ------------------------------------------------------------*/
 
-/* The first of the chain becomes writable, or the error says why not. */
+/* The first of the chain becomes writable, or the error says why not.  Reading
+ * goes on meanwhile.
+ */
 int rv_engine_enable_write (struct rv_engine *engine, rawview_error *err);
 bool rv_engine_is_writable (const struct rv_engine *engine);
 
@@ -44,7 +47,8 @@ int rv_engine_trim (struct rv_engine *engine, uint64_t len, uint64_t off,
 int rv_engine_flush (struct rv_engine *engine, rawview_error *err);
 
 /* Flushes until nothing is left to give back, ends writing.  No other request
- * may be under way.
+ * that changes something may be under way.  rv_engine_free does it, too, but
+ * cannot tell of errors.
  */
 int rv_engine_finish (struct rv_engine *engine, rawview_error *err);
 

@@ -16,6 +16,20 @@ int rv_epoch_new (struct rv_format *format, struct rv_tables *tables,
                   struct rv_grace *grace, struct rv_epoch **epoch,
                   rawview_error *err);
 
+/* When the thread begins an epoch by itself, unless a test says otherwise.  At
+ * twice that much, who changes has to wait for one.
+ */
+struct rv_epoch_limits {
+  size_t dirty;       /* bytes of tables that are not written */
+  uint64_t freed;     /* host bytes that wait to be given back */
+  unsigned change_ms; /* after the first change, or a failure */
+  unsigned follow_ms; /* after something was freed for good */
+};
+#define RV_EPOCH_LIMITS \
+  ((struct rv_epoch_limits){ 16u << 20, 64u << 20, 5000, 1000 })
+void rv_epoch_set_limits (struct rv_epoch *epoch,
+                          const struct rv_epoch_limits *limits);
+
 /* Starts the thread that begins an epoch by time and by budget.  Without it,
  * epochs run in the threads that flush, and in those that pass the budget.
  */
@@ -24,7 +38,8 @@ int rv_epoch_start (struct rv_epoch *epoch, rawview_error *err);
 /* Stops the thread; writes nothing. */
 void rv_epoch_free (struct rv_epoch *epoch);
 
-/* Around every change of the tables (publish, cancel, drop).  Between them
+/* Around every change of the tables (allocate, publish, cancel, drop).  Between
+ * them
  * nobody may wait for a flush.  Many at once; a freeze waits for all to leave.
  * enter fails once writing has been stopped, and calls format's begin before
  * the first change of all.
@@ -54,7 +69,10 @@ void rv_epoch_stop (struct rv_epoch *epoch, const rawview_error *error);
  */
 int rv_epoch_flush (struct rv_epoch *epoch, rawview_error *err);
 
-/* Flushes until nothing freed is left, then format's end. */
+/* Flushes until nothing freed is left, then format's end; stops the thread.  No
+ * more changes are accepted then.  Does nothing the second time; after a
+ * failure it may be called again.
+ */
 int rv_epoch_finish (struct rv_epoch *epoch, rawview_error *err);
 
 #endif /* RV_EPOCH_H */

@@ -83,6 +83,21 @@ describe (const struct rv_map *map, rawview_extent *e)
   }
 }
 
+/* Fills e for some of the len bytes from e->off on. */
+static void
+ask (struct rv_engine *engine, uint64_t len, rawview_extent *e)
+{
+  unsigned phase = rv_engine_enter (engine);
+  struct rv_map map;
+
+  if (rv_chain_map (engine->chain, e->off, len, &map, &e->depth, &e->len,
+                    NULL) == 0)
+    describe (&map, e);
+  else
+    e->damaged = true;
+  rv_engine_leave (engine, phase);
+}
+
 /* How far the next question goes.  Upper layers look at all of it although a
  * lower one may end the answer early, again and again; so a question is only
  * larger than the last answer as long as the answers keep up.
@@ -123,13 +138,8 @@ rv_engine_extents (struct rv_engine *e, uint64_t len, uint64_t off,
 
   while (off < end && window.steps < RV_WALK_MAX) {
     rawview_extent extent = { .off = off };
-    struct rv_map map;
 
-    if (rv_chain_map (e->chain, off, window_ask (&window, end - off), &map,
-                      &extent.depth, &extent.len, NULL) == 0)
-      describe (&map, &extent);
-    else
-      extent.damaged = true;
+    ask (e, window_ask (&window, end - off), &extent);
     off += extent.len;
     window_adapt (&window, extent.len);
     if (w.has_pending && flags & RAWVIEW_EXTENTS_ONE &&

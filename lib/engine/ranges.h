@@ -6,6 +6,8 @@
 #ifndef RV_RANGES_H
 #define RV_RANGES_H
 
+#include <pthread.h>
+
 #include <rawview.h>
 
 struct rv_ranges;
@@ -13,12 +15,15 @@ struct rv_ranges;
 int rv_ranges_new (struct rv_ranges **ranges, rawview_error *err);
 void rv_ranges_free (struct rv_ranges *ranges);
 
-/* In the caller's memory while it is held. */
+/* In the caller's memory while it is held.  The caller sets the first three;
+ * the others belong to ranges.c.
+ */
 struct rv_range {
   uint64_t off, len; /* len > 0 */
   bool exclusive;
-  struct rv_range *next;
-  uint64_t ticket;
+  bool held;
+  struct rv_range *next; /* came later */
+  pthread_cond_t wake;   /* only while it waits */
 };
 
 /* Waits until no overlapping range is held (shared ones do not exclude each

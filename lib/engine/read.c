@@ -197,6 +197,7 @@ int
 rv_engine_pread (struct rv_engine *e, void *buf, size_t len, uint64_t off,
                  rawview_error *err)
 {
+  unsigned phase = rv_engine_enter (e);
   struct batch b;
   int r;
 
@@ -206,6 +207,7 @@ rv_engine_pread (struct rv_engine *e, void *buf, size_t len, uint64_t off,
   pthread_mutex_init (&b.lock, NULL);
   r = read_runs (&b, buf, len, off, err);
   pthread_mutex_destroy (&b.lock);
+  rv_engine_leave (e, phase);
   return r;
 }
 
@@ -217,6 +219,8 @@ rv_engine_pread (struct rv_engine *e, void *buf, size_t len, uint64_t off,
 void
 rv_engine_prefetch (struct rv_engine *e, uint64_t len, uint64_t off)
 {
+  unsigned phase = rv_engine_enter (e);
+
   for (unsigned steps = 0; len > 0 && steps < RV_WALK_MAX; steps++) {
     struct rv_map map;
     uint64_t n = len;
@@ -232,4 +236,5 @@ rv_engine_prefetch (struct rv_engine *e, uint64_t len, uint64_t off)
     off += n;
     len -= n;
   }
+  rv_engine_leave (e, phase);
 }
