@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A hash table whose chains and least-recently-used list share one lock.  A
  * block is in the table from the moment that somebody begins to load it, and
- * leaves it when its load fails or it is evicted; it is freed when, besides,
- * nobody has it pinned.
+ * leaves it when its load fails, or it is evicted or replaced; it is freed
+ * when, besides, nobody has it pinned.
  */
 
 #include <config.h>
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/cache.h"
 #include "util/cleanup.h"
@@ -21,6 +22,7 @@ struct rv_cache_block {
   struct rv_cache_block *newer, *older; /* while unpinned and LOADED */
   struct rv_cache_key key;
   enum state state;
+  bool gone; /* from the table */
   unsigned pins;
   size_t len;
   rawview_error *error; /* FAILED: for those who waited */
@@ -77,12 +79,12 @@ rv_cache_free (struct rv_cache *c)
 
 /*--- Everything from here to the interface runs with the lock held -------*/
 
+/* Without b, so that all that differ in it only are in one chain. */
 static struct rv_cache_block **
 bucket (struct rv_cache *c, const struct rv_cache_key *key)
 {
   uint64_t h = (uint64_t) (uintptr_t) key->owner ^ key->a * 0x9e3779b97f4a7c15u;
 
-  h ^= key->b * 0xc2b2ae3d27d4eb4fu;
   h ^= h >> 32;
   h *= 0xd6e8feb86659fd93u;
   h ^= h >> 32;
@@ -133,6 +135,7 @@ table_remove (struct rv_cache *c, struct rv_cache_block *b)
   while (*p != b)
     p = &(*p)->chain;
   *p = b->chain;
+  b->gone = true;
   c->blocks--;
   c->used -= b->len;
 }
@@ -173,24 +176,39 @@ evict (struct rv_cache *c)
 }
 
 static struct rv_cache_block *
-insert_loading (struct rv_cache *c, const struct rv_cache_key *key, size_t len)
+new_block (const struct rv_cache_key *key, size_t len)
 {
-  struct rv_cache_block *b = malloc (sizeof *b + len), **p;
+  struct rv_cache_block *b = malloc (sizeof *b + len);
 
-  if (b == NULL)
-    return NULL;
-  *b = (struct rv_cache_block){
-    .key = *key, .state = LOADING, .pins = 1, .len = len
-  };
+  if (b != NULL)
+    *b = (struct rv_cache_block){ .key = *key, .len = len };
+  return b;
+}
+
+static void
+insert (struct rv_cache *c, struct rv_cache_block *b)
+{
+  struct rv_cache_block **p;
+
   if (c->blocks >= c->table_len)
     grow_table (c);
-  p = bucket (c, key);
+  p = bucket (c, &b->key);
   b->chain = *p;
   *p = b;
   c->blocks++;
-  c->used += len;
+  c->used += b->len;
   evict (c);
-  return b;
+}
+
+/* Takes b out of the table, whatever its state. */
+static void
+detach (struct rv_cache *c, struct rv_cache_block *b)
+{
+  table_remove (c, b);
+  if (b->pins > 0)
+    return;
+  list_remove (c, b);
+  free (b);
 }
 
 static void
@@ -205,7 +223,7 @@ unpin (struct rv_cache *c, struct rv_cache_block *b)
 {
   if (--b->pins > 0)
     return;
-  if (b->state == FAILED) {
+  if (b->gone) {
     free (b->error);
     free (b);
     return;
@@ -229,7 +247,8 @@ load_block (struct rv_cache *c, struct rv_cache_block *b, rv_cache_load_fn load,
   pthread_cond_broadcast (&c->loaded);
   if (r == 0)
     return 0;
-  table_remove (c, b);
+  if (!b->gone)
+    table_remove (c, b);
   b->error = b->pins > 1 ? malloc (sizeof e) : NULL;
   if (b->error)
     *b->error = e;
@@ -273,9 +292,12 @@ rv_cache_pin (struct rv_cache *c, const struct rv_cache_key *key, size_t len,
       return -1;
   }
   else {
-    b = insert_loading (c, key, len);
+    b = new_block (key, len);
     if (b == NULL)
       return rv_error_nomem (err);
+    b->state = LOADING;
+    b->pins = 1;
+    insert (c, b);
     if (load_block (c, b, load, opaque, err) == -1)
       return -1;
   }
@@ -298,6 +320,41 @@ rv_cache_peek (struct rv_cache *c, const struct rv_cache_key *key,
   *block = b;
   *bytes = b->bytes;
   return true;
+}
+
+void
+rv_cache_put (struct rv_cache *c, const struct rv_cache_key *key, size_t len,
+              const void *bytes)
+{
+  struct rv_cache_block *b = new_block (key, len), *old;
+
+  if (b != NULL) {
+    b->state = LOADED;
+    memcpy (b->bytes, bytes, len);
+  }
+  LOCKED (&c->lock);
+  old = find (c, key);
+  if (old != NULL)
+    detach (c, old);
+  if (b == NULL)
+    return;
+  list_add (c, b);
+  insert (c, b);
+}
+
+void
+rv_cache_forget (struct rv_cache *c, const void *owner, uint64_t a,
+                 uint64_t b_above)
+{
+  const struct rv_cache_key key = { .owner = owner, .a = a };
+  LOCKED (&c->lock);
+  struct rv_cache_block *b = *bucket (c, &key), *next;
+
+  for (; b != NULL; b = next) {
+    next = b->chain;
+    if (b->key.owner == owner && b->key.a == a && b->key.b > b_above)
+      detach (c, b);
+  }
 }
 
 void

@@ -43,6 +43,19 @@ int rv_cache_pin (struct rv_cache *cache, const struct rv_cache_key *key,
 bool rv_cache_peek (struct rv_cache *cache, const struct rv_cache_key *key,
                     struct rv_cache_block **block, const uint8_t **bytes);
 
+/* Puts these bytes under the key, in place of what is there or being loaded:
+ * who has that pinned keeps it, who comes later gets the new ones.  Without
+ * memory the key is merely forgotten.
+ */
+void rv_cache_put (struct rv_cache *cache, const struct rv_cache_key *key,
+                   size_t len, const void *bytes);
+
+/* Nobody gets the blocks of this owner and a from now on whose b is above
+ * b_above.  Who has one pinned keeps it.
+ */
+void rv_cache_forget (struct rv_cache *cache, const void *owner, uint64_t a,
+                      uint64_t b_above);
+
 void rv_cache_unpin (struct rv_cache *cache, struct rv_cache_block *block);
 
 #endif /* RV_CACHE_H */
