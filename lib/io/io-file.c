@@ -24,22 +24,18 @@
 #include <linux/openat2.h>
 #endif
 
+#include "io/io-file.h"
 #include "io/io.h"
 #include "io/lock.h"
 #include "util/checked.h"
 #include "util/error.h"
 
-#define OPEN_FLAGS (O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
-
-struct file_io {
-  struct rv_io base;
-  int fd;
-};
+#define OPEN_FLAGS (O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
 
 static int
 file_fd (struct rv_io *io)
 {
-  return ((struct file_io *) io)->fd;
+  return rv_file_io (io)->fd;
 }
 
 /*--- Reading ------------------------------------------------------------*/
@@ -61,7 +57,7 @@ file_pread (struct rv_io *io, void *buf, size_t len, uint64_t off,
                            "%s has been truncated while it was open: it had "
                            "%" PRIu64 " bytes and now ends at or before "
                            "%" PRIu64,
-                           io->name, io->size, off);
+                           io->name, (uint64_t) io->size, off);
     buf = (char *) buf + n;
     len -= n;
     off += n;
@@ -69,16 +65,18 @@ file_pread (struct rv_io *io, void *buf, size_t len, uint64_t off,
   return 0;
 }
 
-/* Is it still as long as when it was opened?  If not, what lies beyond its end
- * is missing rather than zero.
+/* Is it still as long as when it was opened, or as we have made it?  If not,
+ * what lies beyond its end is missing rather than zero.  The size is taken
+ * first: it may grow, but never beyond what the file has by then.
  */
 static bool
 has_its_size (struct rv_io *io)
 {
+  uint64_t size = io->size;
   struct stat st;
 
   return fstat (file_fd (io), &st) == 0 &&
-         (!S_ISREG (st.st_mode) || (uint64_t) st.st_size >= io->size);
+         (!S_ISREG (st.st_mode) || (uint64_t) st.st_size >= size);
 }
 
 /* The file position that lseek moves is used by nobody: all reads are preads.
@@ -121,6 +119,31 @@ file_allocated (struct rv_io *io)
   return (uint64_t) st.st_blocks * 512;
 }
 
+/* Without locks there is nothing to change. */
+static int
+file_lock_for_writing (struct rv_io *io, rawview_error *err)
+{
+  struct rv_file_io *f = rv_file_io (io);
+
+  if (!f->locked || f->locked_for_writing)
+    return 0;
+  if (rv_lock_change (f->fd, io->name, RV_LOCK_READER, RV_LOCK_WRITER, err) ==
+      -1)
+    return -1;
+  f->locked_for_writing = true;
+  return 0;
+}
+
+static void
+file_lock_for_reading (struct rv_io *io)
+{
+  struct rv_file_io *f = rv_file_io (io);
+
+  if (f->locked_for_writing)
+    rv_lock_change (f->fd, io->name, RV_LOCK_WRITER, RV_LOCK_READER, NULL);
+  f->locked_for_writing = false;
+}
+
 static void
 file_free (struct rv_io *io)
 {
@@ -134,6 +157,11 @@ static const struct rv_io_ops file_ops = {
   .hole = file_hole,
   .prefetch = file_prefetch,
   .allocated = file_allocated,
+  .pwrite = rv_file_pwrite,
+  .zero = rv_file_zero,
+  .sync = rv_file_sync,
+  .lock_for_writing = file_lock_for_writing,
+  .lock_for_reading = file_lock_for_reading,
   .free = file_free,
 };
 
@@ -183,10 +211,11 @@ examine (int fd, const char *show, bool allow_devices, struct stat *st,
 
 static int
 lock (int fd, const char *show, const struct rv_io_file_options *opts,
-      rawview_error *err)
+      bool *locked, rawview_error *err)
 {
   bool unsupported;
 
+  *locked = false;
   if (opts->lock_missing != NULL)
     *opts->lock_missing = false;
   if (!opts->lock)
@@ -201,25 +230,30 @@ lock (int fd, const char *show, const struct rv_io_file_options *opts,
                                  show);
   if (unsupported && opts->lock_missing != NULL)
     *opts->lock_missing = true;
+  *locked = !unsupported;
   return 0;
 }
 
 /* Takes over fd, also on failure. */
 static int
 wrap (int fd_, const char *show, const struct rv_io_file_options *opts,
-      struct rv_io **io, rawview_error *err)
+      bool writable, struct rv_io **io, rawview_error *err)
 {
   CLEANUP_CLOSE int fd = fd_;
-  CLEANUP_FREE struct file_io *f = NULL;
+  CLEANUP_FREE struct rv_file_io *f = NULL;
   struct stat st;
   uint64_t size;
+  bool locked;
 
   if (examine (fd, show, opts->allow_devices, &st, &size, err) == -1 ||
-      lock (fd, show, opts, err) == -1)
+      lock (fd, show, opts, &locked, err) == -1)
     return -1;
   f = calloc (1, sizeof *f);
   if (f == NULL || rv_io_init (&f->base, &file_ops, show, size) == -1)
     return rv_error_nomem (err);
+  f->base.writable = writable;
+  f->base.can_grow = S_ISREG (st.st_mode);
+  f->locked = locked;
   f->base.has_id = true;
   /* One device may have several names: its number is what it is. */
   f->base.dev = S_ISBLK (st.st_mode) ? st.st_rdev : st.st_dev;
@@ -233,21 +267,21 @@ wrap (int fd_, const char *show, const struct rv_io_file_options *opts,
  * following a link, others cannot.
  */
 static int
-open_plain_name (int dirfd, const char *name)
+open_plain_name (int dirfd, const char *name, int flags)
 {
   if (strchr (name, '/') != NULL) {
     errno = ENOSYS;
     return -1;
   }
-  return openat (dirfd, name, OPEN_FLAGS | O_NOFOLLOW);
+  return openat (dirfd, name, flags | O_NOFOLLOW);
 }
 
 static int
-open_beneath (int dirfd, const char *name)
+open_beneath (int dirfd, const char *name, int flags)
 {
 #if defined HAVE_LINUX_OPENAT2_H && defined SYS_openat2
   struct open_how how = {
-    .flags = OPEN_FLAGS,
+    .flags = flags,
     .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
   };
   int fd;
@@ -262,7 +296,7 @@ open_beneath (int dirfd, const char *name)
   if (fd != -1 || (errno != ENOSYS && errno != EPERM))
     return fd;
 #endif
-  return open_plain_name (dirfd, name);
+  return open_plain_name (dirfd, name, flags);
 }
 
 static int
@@ -286,22 +320,47 @@ refuse_open (int errnum, bool beneath, const char *show, rawview_error *err)
   return rv_error_errno (err, errnum, "cannot open %s", show);
 }
 
+/* Does errnum leave the hope that it can be opened for reading?  EISDIR: it is
+ * opened to be called what it is.
+ */
+static bool
+is_read_only (int errnum)
+{
+  return errnum == EACCES || errnum == EPERM || errnum == EROFS ||
+         errnum == ETXTBSY || errnum == EISDIR;
+}
+
+static int
+open_as (int dirfd, const char *name, bool beneath, int mode)
+{
+  int flags = OPEN_FLAGS | mode;
+
+  return beneath ? open_beneath (dirfd, name, flags)
+                 : openat (dirfd, name, flags);
+}
+
 int
 rv_io_file_openat (int dirfd, const char *name, bool beneath, const char *show,
                    const struct rv_io_file_options *opts, struct rv_io **io,
                    rawview_error *err)
 {
-  int fd =
-      beneath ? open_beneath (dirfd, name) : openat (dirfd, name, OPEN_FLAGS);
+  bool writable = opts->writable;
+  int fd = open_as (dirfd, name, beneath, writable ? O_RDWR : O_RDONLY);
 
+  if (fd == -1 && writable && is_read_only (errno)) {
+    writable = false;
+    fd = open_as (dirfd, name, beneath, O_RDONLY);
+  }
   if (fd == -1)
     return refuse_open (errno, beneath, show, err);
-  return wrap (fd, show, opts, io, err);
+  return wrap (fd, show, opts, writable, io, err);
 }
 
-/* An inherited descriptor has flags that we did not choose. */
+/* An inherited descriptor has flags that we did not choose.  With O_APPEND all
+ * writes would go to the end, wherever they are meant to go.
+ */
 static int
-check_flags (int fd, const char *show, rawview_error *err)
+check_flags (int fd, const char *show, bool *writable, rawview_error *err)
 {
   int flags = fcntl (fd, F_GETFL);
 
@@ -318,6 +377,7 @@ check_flags (int fd, const char *show, rawview_error *err)
                            show, fd);
   if (fcntl (fd, F_SETFD, FD_CLOEXEC) == -1)
     return rv_error_errno (err, errno, "%s: descriptor %d", show, fd);
+  *writable = (flags & O_ACCMODE) == O_RDWR && (flags & O_APPEND) == 0;
   return 0;
 }
 
@@ -326,10 +386,12 @@ rv_io_file_from_fd (int fd, const char *show,
                     const struct rv_io_file_options *opts, struct rv_io **io,
                     rawview_error *err)
 {
-  if (check_flags (fd, show, err) == -1) {
+  bool writable;
+
+  if (check_flags (fd, show, &writable, err) == -1) {
     if (fd >= 0)
       close (fd);
     return -1;
   }
-  return wrap (fd, show, opts, io, err);
+  return wrap (fd, show, opts, opts->writable && writable, io, err);
 }

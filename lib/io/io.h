@@ -95,6 +95,13 @@ struct rv_io {
 int rv_io_init (struct rv_io *io, const struct rv_io_ops *ops, const char *name,
                 uint64_t size);
 
+/* For implementations: it has at least size bytes now.  Never makes it smaller.
+ */
+void rv_io_raise_size (struct rv_io *io, uint64_t size);
+
+/* For those that pass to a parent: what is true of it is true of io. */
+void rv_io_like (struct rv_io *io, const struct rv_io *parent);
+
 struct rv_io *rv_io_ref (struct rv_io *io);
 void rv_io_unref (struct rv_io *io);
 
@@ -213,10 +220,12 @@ int rv_io_faults_new (struct rv_io *parent, struct rv_io_faults *faults,
 enum rv_trace_op { RV_TRACE_WRITE, RV_TRACE_ZERO, RV_TRACE_SYNC };
 struct rv_trace_entry {
   enum rv_trace_op op;
-  unsigned file; /* as given to rv_io_trace_new */
-  uint64_t off, len;
-  uint8_t *bytes;  /* WRITE */
-  uint64_t marker; /* the log's marker when it happened */
+  unsigned file;     /* as given to rv_io_trace_new */
+  uint64_t off, len; /* SYNC: off is how many of the log's entries it made
+                        durable, as far as they are of this file: all up to the
+                        first that had not returned when it began */
+  uint8_t *bytes;    /* WRITE */
+  uint64_t marker;   /* the log's marker when it happened */
 };
 struct rv_trace {
   pthread_mutex_t lock;

@@ -79,14 +79,16 @@ refuse (const char *show, const char *why, const char *what, rawview_error *err)
                        show, why, what);
 }
 
+/* Sets the bytes of fresh and then looks for what contradicts perms. */
 static int
-take (int fd, const char *show, struct rv_lock_perms perms, rawview_error *err)
+take (int fd, const char *show, struct rv_lock_perms fresh,
+      struct rv_lock_perms perms, rawview_error *err)
 {
   int r, p;
 
-  r = set_bytes (fd, F_RDLCK, USED_BASE, perms.used);
+  r = set_bytes (fd, F_RDLCK, USED_BASE, fresh.used);
   if (r == 0)
-    r = set_bytes (fd, F_RDLCK, UNSHARED_BASE, perms.unshared);
+    r = set_bytes (fd, F_RDLCK, UNSHARED_BASE, fresh.unshared);
   if (r == EAGAIN || r == EACCES)
     return refuse (show, "has locked it", "", err);
   if (r == 0)
@@ -101,6 +103,13 @@ take (int fd, const char *show, struct rv_lock_perms perms, rawview_error *err)
   return r == 0 ? 0 : rv_error_errno (err, r, "cannot lock %s", show);
 }
 
+static void
+let_go (int fd, struct rv_lock_perms perms)
+{
+  set_bytes (fd, F_UNLCK, USED_BASE, perms.used);
+  set_bytes (fd, F_UNLCK, UNSHARED_BASE, perms.unshared);
+}
+
 int
 rv_lock_take (int fd, const char *show, struct rv_lock_perms perms,
               bool *unsupported, rawview_error *err)
@@ -108,10 +117,9 @@ rv_lock_take (int fd, const char *show, struct rv_lock_perms perms,
   rawview_error e;
 
   *unsupported = false;
-  if (take (fd, show, perms, &e) == 0)
+  if (take (fd, show, perms, perms, &e) == 0)
     return 0;
-  set_bytes (fd, F_UNLCK, USED_BASE, perms.used);
-  set_bytes (fd, F_UNLCK, UNSHARED_BASE, perms.unshared);
+  let_go (fd, perms);
   if (e.kind == RAWVIEW_ERROR_IO && is_unsupported (e.errnum)) {
     *unsupported = true;
     return 0;
@@ -119,4 +127,27 @@ rv_lock_take (int fd, const char *show, struct rv_lock_perms perms,
   if (err != NULL)
     *err = e;
   return -1;
+}
+
+/* What a has and b has not. */
+static struct rv_lock_perms
+minus (struct rv_lock_perms a, struct rv_lock_perms b)
+{
+  return (struct rv_lock_perms){ .used = a.used & ~b.used,
+                                 .unshared = a.unshared & ~b.unshared };
+}
+
+int
+rv_lock_change (int fd, const char *show, struct rv_lock_perms old,
+                struct rv_lock_perms perms, rawview_error *err)
+{
+  struct rv_lock_perms fresh = minus (perms, old);
+
+  if ((fresh.used | fresh.unshared) != 0 &&
+      take (fd, show, fresh, perms, err) == -1) {
+    let_go (fd, fresh);
+    return -1;
+  }
+  let_go (fd, minus (old, perms));
+  return 0;
 }

@@ -48,4 +48,11 @@ struct rv_lock_perms {
 int rv_lock_take (int fd, const char *show, struct rv_lock_perms perms,
                   bool *unsupported, rawview_error *err);
 
+/* Goes from one of the above to another on the same descriptor, holding what
+ * both have in common all the while.  After a conflict, which is as above, old
+ * is what is held.  Giving up permissions never fails.
+ */
+int rv_lock_change (int fd, const char *show, struct rv_lock_perms old,
+                    struct rv_lock_perms perms, rawview_error *err);
+
 #endif /* RV_LOCK_H */
