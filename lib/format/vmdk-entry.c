@@ -30,6 +30,21 @@ rv_vmdk_entry_read (const struct rv_vmdk_layout *l, const uint8_t *entries,
                             : rv_le32 (entries + 4 * i);
 }
 
+/* What a table holds is there before its entry is. */
+uint32_t
+rv_vmdk_directory_load (const uint8_t *directory, uint64_t i)
+{
+  return le32toh (
+      __atomic_load_n ((const uint32_t *) directory + i, __ATOMIC_ACQUIRE));
+}
+
+void
+rv_vmdk_directory_store (uint8_t *directory, uint64_t i, uint32_t raw)
+{
+  __atomic_store_n ((uint32_t *) directory + i, htole32 (raw),
+                    __ATOMIC_RELEASE);
+}
+
 static void
 set_bad (struct rv_vmdk_entry *e, const char *why)
 {

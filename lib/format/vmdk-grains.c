@@ -2,9 +2,12 @@
 
 #include <config.h>
 
+#include <string.h>
+
 #include "format/vmdk-descriptor.h"
 #include "format/vmdk-grains.h"
 #include "format/vmdk-stream.h"
+#include "format/vmdk-write.h"
 #include "util/error.h"
 
 /* Directory entries that one answer may look at. */
@@ -73,9 +76,11 @@ rv_vmdk_grains_open (struct rv_vmdk_grains *g, struct rv_io *io,
                      struct rv_tables *tables, uint64_t *budget,
                      rawview_error *err)
 {
-  *g = (struct rv_vmdk_grains){
-    .layout = *layout, .io = io, .tables = tables, .size = size
-  };
+  memset (g, 0, sizeof *g);
+  g->layout = *layout;
+  g->io = io;
+  g->tables = tables;
+  g->size = size;
   if (read_directory (g, budget, err) == -1 || find_metadata (g, err) == -1) {
     rv_vmdk_grains_release (g);
     return -1;
@@ -86,9 +91,10 @@ rv_vmdk_grains_open (struct rv_vmdk_grains *g, struct rv_io *io,
 void
 rv_vmdk_grains_release (struct rv_vmdk_grains *g)
 {
+  rv_vmdk_growth_free (g->growth);
   rv_vmdk_ranges_release (&g->metadata);
   free (g->gd);
-  *g = (struct rv_vmdk_grains){ 0 };
+  memset (g, 0, sizeof *g);
 }
 
 /*--- Entries ------------------------------------------------------------*/
@@ -98,8 +104,10 @@ rv_vmdk_grains_table (const struct rv_vmdk_grains *g, uint64_t i,
                       struct rv_vmdk_entry *e)
 {
   const struct rv_vmdk_layout *l = &g->layout;
+  uint64_t raw = l->entry_size == 4 ? rv_vmdk_directory_load (g->gd, i)
+                                    : rv_vmdk_entry_read (l, g->gd, i);
 
-  rv_vmdk_entry_of_table (l, rv_vmdk_entry_read (l, g->gd, i), g->io->size, e);
+  rv_vmdk_entry_of_table (l, raw, g->io->size, e);
   if (e->state == RV_VMDK_STORED &&
       rv_vmdk_ranges_hit_fixed (&g->metadata, e->off, rv_vmdk_table_len (l))) {
     e->state = RV_VMDK_BAD;
@@ -114,18 +122,39 @@ needed_bytes (const struct rv_vmdk_grains *g, uint64_t grain)
   return rv_min_u64 (g->layout.grain, g->size - grain * g->layout.grain);
 }
 
+/* Behind the end that the file had before it was written there are only grains
+ * of tables that were found good then.
+ */
+static uint64_t
+end_of_grains (const struct rv_vmdk_grains *g, uint64_t table)
+{
+  struct rv_vmdk_growth *w = g->growth;
+
+  return w == NULL || atomic_load (&w->vetted[table]) ? g->io->size : w->first;
+}
+
 void
 rv_vmdk_grains_entry (const struct rv_vmdk_grains *g, uint64_t grain,
                       const uint8_t *table, struct rv_vmdk_entry *e)
 {
+  uint64_t end = end_of_grains (g, grain / g->layout.table_entries);
+
+  rv_vmdk_grains_judge (g, grain, table, end, &g->metadata, e);
+}
+
+void
+rv_vmdk_grains_judge (const struct rv_vmdk_grains *g, uint64_t grain,
+                      const uint8_t *table, uint64_t end,
+                      const struct rv_vmdk_ranges *metadata,
+                      struct rv_vmdk_entry *e)
+{
   const struct rv_vmdk_layout *l = &g->layout;
   uint64_t i = grain % l->table_entries, needed = needed_bytes (g, grain);
 
-  rv_vmdk_entry_of_grain (l, rv_vmdk_entry_read (l, table, i), needed,
-                          g->io->size, e);
+  rv_vmdk_entry_of_grain (l, rv_vmdk_entry_read (l, table, i), needed, end, e);
   if (e->state != RV_VMDK_STORED)
     return;
-  e->free = rv_vmdk_ranges_next (&g->metadata, e->off);
+  e->free = rv_vmdk_ranges_next (metadata, e->off);
   if (e->free - e->off < (l->compressed ? RV_VMDK_MARKER_LEN : needed)) {
     e->state = RV_VMDK_BAD;
     e->why = "points into the header, the descriptor or a grain table";

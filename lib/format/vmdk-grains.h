@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* An opened sparse extent: its directory in memory, its tables through the
- * cache.  Immutable after open, so any number of threads may ask.
+ * cache.  Any number of threads may ask.  Only writing changes it (see
+ * vmdk-write.h): tables, and entries of the directory that lead to new ones.
  *
  * Every entry is judged each time it is used, by the same code for reading and
  * for rawview_check: inside the file, behind the tables' area, not inside any
@@ -14,6 +15,8 @@
 #include "format/vmdk-layout.h"
 #include "format/vmdk-ranges.h"
 
+struct rv_vmdk_growth;
+
 struct rv_vmdk_grains {
   struct rv_vmdk_layout layout;
   struct rv_io *io; /* borrowed */
@@ -21,6 +24,7 @@ struct rv_vmdk_grains {
   uint64_t size; /* guest bytes in use, at most layout.capacity */
   uint8_t *gd;   /* as it lies in the file */
   struct rv_vmdk_ranges metadata;
+  _Atomic (struct rv_vmdk_growth *) growth; /* NULL: is not written */
 };
 
 enum rv_vmdk_state {
@@ -59,6 +63,14 @@ void rv_vmdk_grains_table (const struct rv_vmdk_grains *g, uint64_t i,
 void rv_vmdk_grains_entry (const struct rv_vmdk_grains *g, uint64_t grain,
                            const uint8_t *table, struct rv_vmdk_entry *entry);
 
+/* The same with other limits: nothing of the grain may lie at or beyond end,
+ * nor in this metadata.
+ */
+void rv_vmdk_grains_judge (const struct rv_vmdk_grains *g, uint64_t grain,
+                           const uint8_t *table, uint64_t end,
+                           const struct rv_vmdk_ranges *metadata,
+                           struct rv_vmdk_entry *entry);
+
 /* Like rv_format_ops.map, with offsets in the extent: off < g->size and
  * off+len <= g->size.
  */
@@ -82,5 +94,11 @@ void rv_vmdk_entry_of_grain (const struct rv_vmdk_layout *l, uint64_t raw,
                              struct rv_vmdk_entry *entry);
 uint64_t rv_vmdk_entry_read (const struct rv_vmdk_layout *l,
                              const uint8_t *entries, uint64_t i);
+
+/* For entries of 4 bytes: a directory is read while it is written, so each is
+ * loaded and stored as a whole.
+ */
+uint32_t rv_vmdk_directory_load (const uint8_t *directory, uint64_t i);
+void rv_vmdk_directory_store (uint8_t *directory, uint64_t i, uint32_t raw);
 
 #endif /* RV_VMDK_GRAINS_H */

@@ -38,8 +38,9 @@ struct rv_vmdk_layout {
   uint64_t data_off; /* grains do not begin before */
   bool zero_entries; /* HOSTED: an entry of 1 means zeros */
   bool compressed;
-  bool has_lba; /* compressed grains say where they belong */
-  bool unclean; /* was not closed by its writer */
+  bool has_lba;       /* compressed grains say where they belong */
+  bool unclean;       /* was not closed by its writer */
+  bool unknown_flags; /* HOSTED: that a reader may ignore */
 
   /* SE: tables and grains are counted from these on. */
   uint64_t tables_off;

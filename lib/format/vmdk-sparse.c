@@ -18,6 +18,8 @@
 /* A reader that does not know one of these must not read the extent. */
 #define INCOMPATIBLE_MASK 0xffff0000u
 #define KNOWN_MASK        (RV_VMDK_FLAG_DEFLATE | RV_VMDK_FLAG_MARKERS)
+#define KNOWN_LOW_MASK \
+  (RV_VMDK_FLAG_NEWLINE | RV_VMDK_FLAG_RGD | RV_VMDK_FLAG_ZERO)
 
 bool
 rv_vmdk_header_probe (struct rv_view head)
@@ -235,6 +237,7 @@ rv_vmdk_header_layout (const struct rv_vmdk_header *h, uint64_t file_size,
     .compressed = h->flags & RV_VMDK_FLAG_DEFLATE,
     .has_lba = h->flags & RV_VMDK_FLAG_MARKERS,
     .unclean = h->unclean,
+    .unknown_flags = h->flags & ~INCOMPATIBLE_MASK & ~KNOWN_LOW_MASK,
   };
 
   if (h->overhead > file_size / RV_VMDK_SECTOR)

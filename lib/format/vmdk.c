@@ -12,7 +12,7 @@
 #include "format/vmdk-cowd.h"
 #include "format/vmdk-sesparse.h"
 #include "format/vmdk-sparse.h"
-#include "format/vmdk.h"
+#include "format/vmdk-write.h"
 #include "util/error.h"
 
 static bool
@@ -22,21 +22,16 @@ vmdk_probe (struct rv_view head)
          rv_vmdk_sesparse_probe (head) || rv_vmdk_descriptor_probe (head);
 }
 
-static struct rv_vmdk *
-of_format (struct rv_format *format)
-{
-  return (struct rv_vmdk *) format;
-}
-
 static void
 vmdk_close (struct rv_format *format)
 {
-  struct rv_vmdk *v = of_format (format);
+  struct rv_vmdk *v = rv_vmdk_of (format);
 
   for (size_t i = 0; i < v->nr_extents; i++)
     rv_vmdk_extent_release (&v->extents[i]);
   free (v->extents);
   free (v->ref_extents);
+  rv_vmdk_writing_free (v->writing);
   rv_vmdk_descriptor_release (&v->descriptor);
   rv_format_release (format);
   for (size_t i = 0; i < v->nr_fact_keys; i++)
@@ -97,7 +92,7 @@ static int
 vmdk_attach (struct rv_format *format, size_t ref, struct rv_io *io,
              const struct rv_format_params *params, rawview_error *err)
 {
-  struct rv_vmdk *v = of_format (format);
+  struct rv_vmdk *v = rv_vmdk_of (format);
   struct rv_vmdk_extent *e = &v->extents[v->ref_extents[ref]];
   struct rv_vmdk_layout l = { 0 };
 
@@ -117,7 +112,7 @@ static int
 vmdk_adopt (struct rv_format *format, const struct rv_format *parent,
             const struct rv_format_params *params, rawview_error *err)
 {
-  uint32_t want = of_format (format)->descriptor.parent_cid;
+  uint32_t want = rv_vmdk_of (format)->descriptor.parent_cid;
 
   if (parent->ops != &rv_format_vmdk || !parent->has_content_id)
     return rv_error_corrupt (
@@ -139,9 +134,8 @@ vmdk_adopt (struct rv_format *format, const struct rv_format *parent,
 
 /*--- Map ----------------------------------------------------------------*/
 
-/* The last extent that begins at or before off. */
-static const struct rv_vmdk_extent *
-find_extent (const struct rv_vmdk *v, uint64_t off)
+struct rv_vmdk_extent *
+rv_vmdk_find_extent (const struct rv_vmdk *v, uint64_t off)
 {
   size_t lo = 0, hi = v->nr_extents;
 
@@ -160,7 +154,8 @@ static int
 vmdk_map (struct rv_format *format, uint64_t off, uint64_t len,
           struct rv_map *map, uint64_t *damaged, rawview_error *err)
 {
-  const struct rv_vmdk_extent *e = find_extent (of_format (format), off);
+  const struct rv_vmdk_extent *e =
+      rv_vmdk_find_extent (rv_vmdk_of (format), off);
   uint64_t within = off - e->start;
 
   len = rv_min_u64 (len, e->len - within);
@@ -179,5 +174,6 @@ const struct rv_format_ops rv_format_vmdk = {
   .adopt = vmdk_adopt,
   .map = vmdk_map,
   .check = rv_vmdk_check,
+  .write = &rv_vmdk_write_ops,
   .close = vmdk_close,
 };

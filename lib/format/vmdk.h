@@ -10,6 +10,7 @@
  *   vmdk-open.c                             the container -> extents, refs
  *   vmdk.c                                  the disk: extents one after another
  *   vmdk-facts.c, vmdk-check.c, vmdk-claims.c
+ *   vmdk-write.h                            and its files: writing
  */
 
 #ifndef RV_VMDK_H
@@ -32,6 +33,8 @@ struct rv_vmdk_extent {
   struct rv_vmdk_grains grains; /* sparse, if gd != NULL */
 };
 
+struct rv_vmdk_writing;
+
 struct rv_vmdk {
   struct rv_format base;
   struct rv_vmdk_descriptor descriptor;
@@ -42,6 +45,7 @@ struct rv_vmdk {
   uint64_t gd_budget;  /* bytes of directories that may still be read */
   char **fact_keys;    /* owned, named by base.facts */
   size_t nr_fact_keys;
+  struct rv_vmdk_writing *writing; /* NULL: not enabled */
 };
 
 /*--- vmdk-extent.c ------------------------------------------------------*/
