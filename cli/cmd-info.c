@@ -10,12 +10,15 @@
 
 struct info_values {
   bool json;
+  const char *output;
   bool backing_chain;
 };
 
 static const struct cli_option options[] = {
   { "json", 0, NULL, "print JSON", CLI_FLAG,
     offsetof (struct info_values, json) },
+  { "output", 0, "json|human", "the same, as qemu-img has it", CLI_TEXT,
+    offsetof (struct info_values, output) },
   { "backing-chain", 0, NULL, "show the backing files too", CLI_FLAG,
     offsetof (struct info_values, backing_chain) },
 };
@@ -327,9 +330,17 @@ show (const struct cli_args *args, struct cli_list *names, rawview_error *err)
 static int
 run (const struct cli_args *args)
 {
+  struct info_values *v = args->values;
   struct cli_list names = { 0 };
   rawview_error err;
-  int status =
+  int status;
+
+  if (v->output != NULL && strcmp (v->output, "json") == 0)
+    v->json = true;
+  else if (v->output != NULL && strcmp (v->output, "human") != 0)
+    return cli_failf (RAWVIEW_ERROR_USAGE,
+                      "info: --output=%s: use json or human", v->output);
+  status =
       show (args, &names, &err) == -1 ? cli_fail (&err) : cli_finish_output ();
 
   cli_list_free (&names);

@@ -8,6 +8,7 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
@@ -31,10 +32,12 @@ static const struct cli_option options[] = {
   { "pid-file", 'P', "FILE", "write nbdkit's process ID when it is ready",
     CLI_TEXT, FIELD (pid_file) },
   { "port", 'p', "N", "listen on this TCP port", CLI_NUMBER, FIELD (port) },
-  { "read-only", 'r', NULL, "do not offer to write", CLI_FLAG,
-    FIELD (read_only) },
+  { "read-only", 'r', NULL, "do not offer to write, not even to an overlay",
+    CLI_FLAG, FIELD (read_only) },
   { "run", 0, "COMMAND", "serve while this command runs, see nbdkit(1)",
     CLI_TEXT, FIELD (run) },
+  { "rw", 0, NULL, "clients may write to the images themselves", CLI_FLAG,
+    FIELD (rw) },
   { "selinux-label", 0, "LABEL", "label of the socket", CLI_TEXT,
     FIELD (selinux_label) },
   { "socket", 'U', "PATH", "listen on this Unix domain socket", CLI_TEXT,
@@ -92,11 +95,37 @@ add_source (const struct cli_args *args, size_t i, rawview_exports *exports,
   return rawview_exports_add_folder (exports, source, args->options, err);
 }
 
+/* Asks each image whether it can be written, and forgets it again.  One that
+ * cannot is an error, because it was asked for, but in a folder just read-only.
+ */
+static int
+try_to_write (const struct cli_args *args, rawview_exports *exports,
+              struct serve_exports *found, rawview_error *err)
+{
+  bool folder = serve_is_folder (args->operands[0]);
+
+  found->readonly = calloc (found->names.len + 1, sizeof (bool));
+  if (found->readonly == NULL)
+    return cli_error_set (err, RAWVIEW_ERROR_NOMEM, ENOMEM, "out of memory");
+  for (size_t i = 0; i < found->names.len; i++) {
+    CLEANUP_IMAGE rawview_image *image = NULL;
+
+    if (rawview_exports_open (exports, found->names.items[i], &image, err) ==
+            -1 ||
+        rawview_make_writable (image, err) == -1) {
+      if (!folder)
+        return -1;
+      found->readonly[i] = true;
+    }
+  }
+  return 0;
+}
+
 /* Finds the exports' names, and after each source how many there are by then.
  */
 static int
-look_at_sources (const struct cli_args *args, struct cli_list *names,
-                 size_t *counts, rawview_error *err)
+look_at_sources (const struct cli_args *args, struct serve_exports *found,
+                 rawview_error *err)
 {
   CLEANUP_EXPORTS rawview_exports *exports = rawview_exports_new ();
 
@@ -105,9 +134,11 @@ look_at_sources (const struct cli_args *args, struct cli_list *names,
   rawview_exports_set_log (exports, log_warning, NULL);
   for (size_t i = 0; i < args->n_operands; i++)
     if (add_source (args, i, exports, err) == -1 ||
-        rawview_exports_list (exports, count, &counts[i], err) == -1)
+        rawview_exports_list (exports, count, &found->counts[i], err) == -1)
       return -1;
-  return rawview_exports_list (exports, add_name, names, err);
+  if (rawview_exports_list (exports, add_name, &found->names, err) == -1)
+    return -1;
+  return found->writes ? try_to_write (args, exports, found, err) : 0;
 }
 
 /*--- Running ------------------------------------------------------------*/
@@ -128,7 +159,8 @@ print_exports (void *opaque)
   s->been_ready = true;
   for (size_t i = 0; i < s->exports.names.len; i++)
     if (s->libvirt_xml)
-      serve_print_disk (&s->address, s->exports.names.items[i], i);
+      serve_print_disk (&s->address, s->exports.names.items[i],
+                        !s->exports.writes || s->exports.readonly[i], i);
     else
       serve_print_uri (&s->address, s->exports.names.items[i]);
   /* A folder may be empty now and filled later. */
@@ -136,6 +168,16 @@ print_exports (void *opaque)
     serve_print_uri (&s->address, "");
   s->output_status = cli_finish_output ();
   return s->output_status;
+}
+
+static bool
+has_overlay (const struct cli_args *args)
+{
+  for (size_t i = 0; i < args->passed.len; i++)
+    if (strncmp (args->passed.items[i], "overlay=", 8) == 0 ||
+        strncmp (args->passed.items[i], "overlay-dir=", 12) == 0)
+      return true;
+  return false;
 }
 
 static int
@@ -154,6 +196,11 @@ check_usage (const struct cli_args *args)
     wrong = "--daemon needs --socket or --port";
   else if (v->run != NULL && (v->daemon || v->libvirt_xml))
     wrong = "--run excludes --daemon and --libvirt-xml";
+  else if (v->rw && v->read_only)
+    wrong = "--rw and --read-only exclude each other";
+  else if (v->rw && has_overlay (args))
+    wrong = "--rw and --overlay exclude each other: writes go into the image "
+            "or into its overlay";
   else if (v->names.len > args->n_operands)
     wrong = "more names than sources";
   return wrong == NULL ? 0
@@ -256,7 +303,9 @@ look_and_serve (const struct cli_args *args, struct server *server)
   rawview_error err;
   int status;
 
-  if (look_at_sources (args, &exports->names, exports->counts, &err) == -1)
+  exports->writes = v->rw || (has_overlay (args) && !v->read_only);
+  rawview_options_set_writable (args->options, v->rw);
+  if (look_at_sources (args, exports, &err) == -1)
     return cli_fail (&err);
   status = check_names (args, &exports->names);
   if (status != 0)
@@ -279,6 +328,7 @@ run (const struct cli_args *args)
   status = look_and_serve (args, &server);
   cli_list_free (&server.exports.names);
   free (server.exports.counts);
+  free (server.exports.readonly);
   return status;
 }
 

@@ -66,7 +66,8 @@ print_host (const struct serve_address *a)
 }
 
 void
-serve_print_disk (const struct serve_address *a, const char *name, size_t i)
+serve_print_disk (const struct serve_address *a, const char *name,
+                  bool readonly, size_t i)
 {
   puts ("<disk type='network' device='disk'>\n"
         "  <driver name='qemu' type='raw'/>");
@@ -79,6 +80,7 @@ serve_print_disk (const struct serve_address *a, const char *name, size_t i)
         "  </source>");
   print_target (i);
   /* QEMU opens a disk for writing unless it is told, and would fail. */
-  puts ("  <readonly/>\n"
-        "</disk>");
+  if (readonly)
+    puts ("  <readonly/>");
+  puts ("</disk>");
 }

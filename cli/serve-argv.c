@@ -113,7 +113,7 @@ serve_make_argv (struct cli_list *argv, const struct cli_args *args,
                   : place->socket);
   add_number (argv, "--port", v->port);
   add_option (argv, "--ipaddr", v->ipaddr);
-  add_flag (argv, "--readonly", v->read_only);
+  add_flag (argv, "--readonly", !exports->writes);
   add_option (argv, "--run", v->run);
   add_option (argv, "--selinux-label", v->selinux_label);
   add_number (argv, "--threads", v->threads);

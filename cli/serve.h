@@ -8,7 +8,7 @@
 
 /* The options of the command. */
 struct serve_values {
-  bool daemon, libvirt_xml, read_only, tls_verify_peer, verbose;
+  bool daemon, libvirt_xml, read_only, rw, tls_verify_peer, verbose;
   const char *ipaddr, *pid_file, *run, *selinux_label, *socket, *tls;
   const char *tls_certificates, *tls_psk;
   struct cli_list filters, names, nbdkit;
@@ -19,6 +19,8 @@ struct serve_values {
 struct serve_exports {
   struct cli_list names;
   size_t *counts; /* of the names that the sources up to this one have */
+  bool writes;    /* may clients write? */
+  bool *readonly; /* if so: not to this one, see its name */
 };
 
 bool serve_is_folder (const char *source);
@@ -39,7 +41,7 @@ struct serve_address {
  */
 void serve_print_uri (const struct serve_address *a, const char *name);
 void serve_print_disk (const struct serve_address *a, const char *name,
-                       size_t i);
+                       bool readonly, size_t i);
 
 /* The files that belong to a server, in a directory of our own (0700) unless
  * the user says where.

@@ -201,24 +201,50 @@ count_blocks (const rawview_image *image)
   return bytes / BLOCK_SIZE + (bytes % BLOCK_SIZE != 0);
 }
 
-/* Counts the blocks of a disk that nobody has open, and sees whether it can be
- * written.  Not with overlays, as that would make one.
+static bool
+is_open (struct tree *tree, const struct node *node)
+{
+  bool open;
+
+  pthread_mutex_lock (&tree->lock);
+  open = node->opens > 0;
+  pthread_mutex_unlock (&tree->lock);
+  return open;
+}
+
+/* Opens the disk for a moment, to count its blocks and to see whether it can be
+ * written.
  */
-static void
-measure (struct tree *tree, struct node *node)
+static uint64_t
+look_at_disk (struct tree *tree, struct node *node)
 {
   rawview_image *image;
   rawview_error err;
-  uint64_t blocks = 0;
+  uint64_t blocks;
 
-  pthread_mutex_lock (&tree->handles);
-  if (rawview_exports_open (tree->exports, node->export, &image, NULL) == 0) {
-    blocks = count_blocks (image);
-    if (tree->writing == TREE_IN_PLACE)
-      node_make_writable (tree, node, image, &err);
-    rawview_close (image);
+  if (rawview_exports_open (tree->exports, node->export, &image, NULL) == -1)
+    return 0;
+  blocks = count_blocks (image);
+  if (tree->writing == TREE_IN_PLACE && !is_open (tree, node)) {
+    node_make_writable (tree, node, image, &err);
+    end_image (tree, image);
   }
-  pthread_mutex_unlock (&tree->handles);
+  else
+    rawview_close (image);
+  return blocks;
+}
+
+/* With overlays nothing is opened, because that would make one. */
+static void
+measure (struct tree *tree, struct node *node)
+{
+  uint64_t blocks = node->size / BLOCK_SIZE;
+
+  if (tree->writing != TREE_OVERLAY) {
+    pthread_mutex_lock (&tree->handles);
+    blocks = look_at_disk (tree, node);
+    pthread_mutex_unlock (&tree->handles);
+  }
 
   pthread_mutex_lock (&tree->lock);
   node->blocks = blocks;
@@ -425,6 +451,7 @@ first_open (struct tree *tree, struct node *node, rawview_image **image,
   }
   node->image = fresh;
   node->opens = 1;
+  node->blocks = count_blocks (fresh);
   *ours = true;
   return 0;
 }

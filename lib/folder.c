@@ -88,6 +88,7 @@ struct file {
   bool looked_at;
   bool no_descriptor;        /* known not to be a text descriptor */
   bool is_extent;            /* of another file's image */
+  bool is_written;           /* by us, or is an extent of what is */
   struct rv_disks disks;     /* none: it is no image, or refused */
   struct rv_strings extents; /* names that its descriptor has */
   char *refusal;             /* why it was refused, as it was reported */
@@ -213,6 +214,28 @@ read_names (struct rv_folder *folder, struct files *now, rawview_error *err)
   return 0;
 }
 
+/* Does somebody write to a disk of the file, through us? */
+static bool
+has_writer (const struct file *f)
+{
+  for (size_t i = 0; i < f->disks.len; i++) {
+    rawview_image *image = f->disks.ptr[i].image;
+
+    if (image && atomic_load (&image->refs) > 1 && rawview_is_writable (image))
+      return true;
+  }
+  return false;
+}
+
+/* What we write changes all the time.  It is looked at when that has ended. */
+static bool
+is_still (const struct file *old, const struct file *new)
+{
+  return unchanged (&old->st, &new->st) ||
+         (has_writer (old) && old->st.st_dev == new->st.st_dev &&
+          old->st.st_ino == new->st.st_ino);
+}
+
 /* Takes over what is known of files that have not changed.  Returns whether
  * anything has: come, changed or gone.
  */
@@ -224,7 +247,7 @@ keep_unchanged (struct files *before, struct files *now)
   for (size_t i = 0; i < now->len; i++) {
     struct file *new = &now->ptr[i], *old = find_file (before, new->name), tmp;
 
-    if (old && unchanged (&old->st, &new->st)) {
+    if (old && is_still (old, new)) {
       tmp = *new;
       *new = *old;
       *old = tmp;
@@ -247,6 +270,24 @@ mark_extents (struct files *files)
       if (f && f != &files->ptr[i])
         f->is_extent = true;
     }
+}
+
+/* Those that we write cannot be opened a second time. */
+static void
+mark_written (struct files *files)
+{
+  for (size_t i = 0; i < files->len; i++)
+    files->ptr[i].is_written = has_writer (&files->ptr[i]);
+  for (size_t i = 0; i < files->len; i++) {
+    struct file *f = &files->ptr[i];
+
+    for (size_t j = 0; has_writer (f) && j < f->extents.len; j++) {
+      struct file *extent = find_file (files, f->extents.ptr[j]);
+
+      if (extent)
+        extent->is_written = true;
+    }
+  }
 }
 
 /* "vm-flat.vmdk", "vm-f001.vmdk" */
@@ -533,11 +574,13 @@ rv_folder_scan (struct rv_folder *folder, rv_log_fn log, void *opaque,
   files_free (&folder->files);
   folder->files = now;
   look_again (&folder->files, changed);
+  mark_written (&folder->files);
   for (size_t i = 0; i < now.len; i++)
-    look_at (&s, &now.ptr[i], true);
+    if (!now.ptr[i].is_written)
+      look_at (&s, &now.ptr[i], true);
   mark_extents (&folder->files);
   for (size_t i = 0; i < now.len; i++)
-    if (!now.ptr[i].is_extent)
+    if (!now.ptr[i].is_extent && !now.ptr[i].is_written)
       look_at (&s, &now.ptr[i], false);
   mark_extents (&folder->files);
   for (size_t i = 0; i < now.len; i++)

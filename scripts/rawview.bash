@@ -17,6 +17,7 @@ _rawview_values ()
     --allow-devices | --allow-truncated) echo yes no ;;
     --check) echo lazy full ;;
     --locking) echo auto on off ;;
+    --output) echo json human ;;
     --progress) echo bar json none ;;
     --tls) echo off on require ;;
     --references) echo same-directory none; return 1 ;;
@@ -34,8 +35,8 @@ _rawview_takes_value ()
   case $1 in
     --allow-devices | --allow-truncated | --cache | --check | \
       --connections | --data-file | --disk | --fd | --filter | --format | \
-      --ipaddr | --locking | --max-size | --name | --nbdkit | --overlay | \
-      --overlay-dir | --parent | --parent-format | --pid-file | --port | \
+      --ipaddr | --locking | --max-size | --name | --nbdkit | --output | \
+      --overlay | --overlay-dir | --parent | --parent-format | --pid-file | --port | \
       --references | --run | --selinux-label | --snapshot | --socket | \
       --sparse | --threads | --tls | --tls-certificates | --tls-psk | \
       --workers) ;;
@@ -48,14 +49,14 @@ _rawview_takes_value ()
 _rawview_options ()
 {
   case $1 in
-    info) echo --json --backing-chain ;;
+    info) echo --json --backing-chain --output ;;
     map | check) echo --json ;;
     copy)
       echo --destination-is-zero --flush --force --progress --sparse --threads
       ;;
     serve)
       echo --daemon --filter --ipaddr --libvirt-xml --name --nbdkit \
-        --pid-file --port --read-only --run --selinux-label --socket \
+        --pid-file --port --read-only --run --rw --selinux-label --socket \
         --threads --tls --tls-certificates --tls-psk --tls-verify-peer \
         --verbose
       ;;
