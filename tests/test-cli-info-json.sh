@@ -90,3 +90,13 @@ agree "$tmp/top.qcow2"
 # From the folder itself the names are short.
 cd "$tmp"
 agree top.qcow2
+
+# In qemu-img's own words.
+rawview info --json top.qcow2 >json
+rawview info --output=json top.qcow2 | diff json - ||
+  fail '--output=json is not --json'
+rawview info top.qcow2 >human
+rawview info --output=human top.qcow2 | diff human - ||
+  fail '--output=human is something else'
+refused said rawview info --output=xml top.qcow2
+matches said '^rawview: info: --output=xml: use json or human$'
