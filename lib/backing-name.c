@@ -131,10 +131,10 @@ rv_backing_name (const struct rv_import *import, char **name,
     return -1;
   if (strlen (s) > RV_BACKING_NAME_MAX)
     return rv_error_limit (err,
-                           "%s: an overlay records the name of its image in at "
-                           "most %u bytes, this takes %zu; move it to a "
-                           "shorter path",
-                           import->file->name, RV_BACKING_NAME_MAX, strlen (s));
+                           "an overlay has room for %u bytes of its image's "
+                           "name, this takes %zu; move it to a shorter path: "
+                           "%s",
+                           RV_BACKING_NAME_MAX, strlen (s), s);
   *name = STEAL (s);
   return 0;
 }
