@@ -615,6 +615,11 @@ rv_folder_open_disk (struct rv_folder *folder, struct rv_disk *disk,
   CLEANUP_IO struct rv_io *io = NULL;
   int r = 0;
 
+  /* Whoever still has it reads on; for others there is a new one. */
+  if (disk->image && atomic_load (&disk->image->writing.finished)) {
+    rawview_close (disk->image);
+    disk->image = NULL;
+  }
   if (disk->image == NULL) {
     r = rv_source_open (&source, disk->opts, &warnings, &io, err);
     if (r == 0)

@@ -161,7 +161,7 @@ check_kind (const rawview_image *image, rawview_error *err)
   const struct rv_writing *w = &image->writing;
   const struct rv_format *f = image->chain.ptr[0];
 
-  if (w->finished)
+  if (atomic_load (&w->finished))
     return rv_error_usage (err, "%s: writing has been finished; open it again",
                            f->io->name);
   if (!w->wanted)
@@ -353,7 +353,7 @@ rawview_finish (rawview_image *image, rawview_error *err)
   r = rv_engine_finish (image->engine, err);
   atomic_store (&w->on, false);
   pthread_rwlock_unlock (&w->requests);
-  w->finished = true;
+  atomic_store (&w->finished, true);
   give_back_files (w);
   return r;
 }

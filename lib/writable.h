@@ -26,7 +26,7 @@ struct rv_writing {
 
   pthread_mutex_t lock; /* protects what follows, but for on */
   atomic_bool on;
-  bool finished;
+  atomic_bool finished;
   rawview_error refused; /* what the driver or the check said, for good */
   struct rv_ios files;   /* locked and claimed, one reference each */
 
