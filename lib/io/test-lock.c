@@ -172,6 +172,141 @@ a_later_writer_would_exclude_readers (void)
   CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, "disk is in use: *");
 }
 
+/*--- Readers that become writers ----------------------------------------*/
+
+static int
+change (int fd, bool to_writer, rawview_error *err)
+{
+  return rv_lock_change (fd, "disk",
+                         to_writer ? RV_LOCK_READER : RV_LOCK_WRITER,
+                         to_writer ? RV_LOCK_WRITER : RV_LOCK_READER, err);
+}
+
+static void
+check_locked (int other, const off_t *bytes, size_t n)
+{
+  for (off_t byte = 0; byte < 300; byte++) {
+    bool expected = false;
+
+    for (size_t i = 0; i < n; i++)
+      expected = expected || bytes[i] == byte;
+    if (is_locked (other, byte) != expected)
+      TEST_FAIL ("byte %d is %slocked", (int) byte, expected ? "not " : "");
+  }
+}
+
+static const off_t reader_bytes[] = { 100, 201, 203 };
+static const off_t writer_bytes[] = { 100, 101, 103, 201, 203 };
+
+static void
+a_reader_becomes_a_writer_and_a_reader_again (void)
+{
+  CLEANUP_CLOSE int fd = open (path, O_RDWR | O_CLOEXEC);
+  CLEANUP_CLOSE int other = open (path, O_RDWR | O_CLOEXEC);
+  rawview_error err;
+
+  REQUIRE_OK (take_as_reader (fd, &err), err);
+  REQUIRE_OK (change (fd, true, &err), err);
+  check_locked (other, writer_bytes, 5);
+  CHECK_EQ_INT (take_as_reader (other, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, "disk is in use: *");
+  REQUIRE_OK (change (fd, false, &err), err);
+  check_locked (other, reader_bytes, 3);
+  CHECK_OK (take_as_reader (other, &err), err);
+}
+
+static void
+a_reader_stays_one_where_there_is_another (void)
+{
+  CLEANUP_CLOSE int fd = open (path, O_RDWR | O_CLOEXEC);
+  CLEANUP_CLOSE int reader = open (path, O_RDWR | O_CLOEXEC);
+  CLEANUP_CLOSE int other = open (path, O_RDWR | O_CLOEXEC);
+  rawview_error err;
+
+  REQUIRE_OK (take_as_reader (fd, &err), err);
+  REQUIRE_OK (take_as_reader (reader, &err), err);
+  CHECK_EQ_INT (change (fd, true, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED,
+               "disk is in use: *shares it with nobody for writing*");
+  CHECK_EQ_INT (err.errnum, EBUSY);
+  check_locked (other, reader_bytes, 3);
+  CHECK_OK (take_as_reader (other, &err), err);
+  close (rv_steal_fd (&reader));
+  close (rv_steal_fd (&other));
+  CHECK_OK (change (fd, true, &err), err);
+}
+
+static void
+of_two_readers_neither_becomes_a_writer (void)
+{
+  CLEANUP_CLOSE int a = open (path, O_RDWR | O_CLOEXEC);
+  CLEANUP_CLOSE int b = open (path, O_RDWR | O_CLOEXEC);
+  rawview_error err;
+
+  REQUIRE_OK (take_as_reader (a, &err), err);
+  REQUIRE_OK (take_as_reader (b, &err), err);
+  CHECK_EQ_INT (change (a, true, &err), -1);
+  CHECK_EQ_INT (change (b, true, &err), -1);
+}
+
+/* What QEMU holds while it writes a disk of a guest, and while it reads it. */
+static void
+qemu_keeps_out_a_later_writer (void)
+{
+  CLEANUP_CLOSE int fd = open (path, O_RDWR | O_CLOEXEC);
+  CLEANUP_CLOSE int other = open (path, O_RDWR | O_CLOEXEC);
+  rawview_error err;
+
+  REQUIRE_OK (take_as_reader (fd, &err), err);
+  for (int unshared = 0; unshared <= 3; unshared++) {
+    CLEANUP_CLOSE int qemu = OTHER_USER (100, 200 + unshared);
+    bool fails = unshared != 2; /* nobody writes what is there already */
+
+    CHECK_EQ_INT (change (fd, true, &err), fails ? -1 : 0);
+    CHECK_OK (fails ? 0 : change (fd, false, &err), err);
+    CHECK (qemu >= 0);
+  }
+  check_locked (other, reader_bytes, 3);
+}
+
+static void
+a_file_is_locked_for_writing_when_told (void)
+{
+  const struct rv_io_file_options opts = { .lock = true, .writable = true };
+  CLEANUP_CLOSE int other = open (path, O_RDWR | O_CLOEXEC);
+  struct rv_io *io;
+  rawview_error err;
+
+  REQUIRE_OK (rv_io_file_openat (AT_FDCWD, path, false, path, &opts, &io, &err),
+              err);
+  check_locked (other, reader_bytes, 3);
+  for (int i = 0; i < 2; i++) {
+    CHECK_OK (rv_io_lock_for_writing (io, &err), err);
+    check_locked (other, writer_bytes, 5);
+  }
+  for (int i = 0; i < 2; i++) {
+    rv_io_lock_for_reading (io);
+    check_locked (other, reader_bytes, 3);
+  }
+  rv_io_unref (io);
+}
+
+static void
+without_locking_a_writer_holds_no_locks (void)
+{
+  const struct rv_io_file_options opts = { .writable = true };
+  CLEANUP_CLOSE int other = OTHER_USER (100, 201);
+  struct rv_io *io;
+  rawview_error err;
+
+  REQUIRE_OK (rv_io_file_openat (AT_FDCWD, path, false, path, &opts, &io, &err),
+              err);
+  CHECK_OK (rv_io_lock_for_writing (io, &err), err);
+  CHECK (!is_locked (other, 101));
+  rv_io_lock_for_reading (io);
+  rv_io_unref (io);
+}
+
 static void
 a_failure_to_lock_is_not_taken_for_success (void)
 {
@@ -231,6 +366,12 @@ main (void)
   TEST (locks_go_with_the_descriptor);
   TEST (a_file_in_use_is_opened_only_without_locking);
   TEST (a_later_writer_would_exclude_readers);
+  TEST (a_reader_becomes_a_writer_and_a_reader_again);
+  TEST (a_reader_stays_one_where_there_is_another);
+  TEST (of_two_readers_neither_becomes_a_writer);
+  TEST (qemu_keeps_out_a_later_writer);
+  TEST (a_file_is_locked_for_writing_when_told);
+  TEST (without_locking_a_writer_holds_no_locks);
   TEST (a_failure_to_lock_is_not_taken_for_success);
   TEST (where_there_are_no_locks_only_locking_on_fails);
   unlink (path);
