@@ -63,9 +63,8 @@ sort_offsets (uint64_t *v, size_t n)
   }
 }
 
-/* Index of the first element that is not below off. */
-static size_t
-lower_bound (const struct rv_offsets *v, uint64_t off)
+size_t
+rv_offsets_lower_bound (const struct rv_offsets *v, uint64_t off)
 {
   size_t lo = 0, hi = v->len;
 
@@ -80,9 +79,27 @@ lower_bound (const struct rv_offsets *v, uint64_t off)
   return lo;
 }
 
-/* Sorts v and leaves each offset once; the repeated ones go to dup. */
-static int
-sort_unique (struct rv_offsets *v, struct rv_offsets *dup)
+bool
+rv_offsets_contain (const struct rv_offsets *v, uint64_t off)
+{
+  size_t i = rv_offsets_lower_bound (v, off);
+
+  return i < v->len && v->ptr[i] == off;
+}
+
+size_t
+rv_offsets_overlap (const struct rv_offsets *v, uint64_t size, uint64_t off,
+                    uint64_t len)
+{
+  /* The first that ends beyond off. */
+  size_t i = rv_offsets_lower_bound (v, off < size ? 0 : off - size + 1);
+
+  return i < v->len && rv_ranges_overlap (off, len, v->ptr[i], size) ? i
+                                                                     : v->len;
+}
+
+int
+rv_offsets_sort (struct rv_offsets *v, struct rv_offsets *dup)
 {
   size_t n = 0;
 
@@ -110,7 +127,7 @@ collect_l2 (struct rv_qcow2_metadata *m, const uint8_t *l1, uint32_t l1_size,
     if (off != 0 && off < file_size && rv_offsets_append (&m->l2, off) == -1)
       return -1;
   }
-  return sort_unique (&m->l2, &m->shared_l2);
+  return rv_offsets_sort (&m->l2, &m->shared_l2);
 }
 
 /* Adds the blocks named by table; false if an entry is impossible. */
@@ -161,7 +178,7 @@ load_refblocks (struct rv_qcow2_metadata *m, struct rv_io *io,
   }
   m->reftable_off = off;
   m->reftable_len = len;
-  return sort_unique (&m->refblocks, NULL);
+  return rv_offsets_sort (&m->refblocks, NULL);
 }
 
 int
@@ -213,9 +230,7 @@ cut_clusters (const struct rv_qcow2_metadata *m, const struct rv_offsets *v,
               uint64_t off, uint64_t *clear, const char *name,
               const char **what)
 {
-  /* The first table that ends beyond off. */
-  uint64_t from = off < m->cluster_size ? 0 : off - m->cluster_size + 1;
-  size_t i = lower_bound (v, from);
+  size_t i = rv_offsets_overlap (v, m->cluster_size, off, *clear);
 
   if (i < v->len)
     cut (off, clear, v->ptr[i], m->cluster_size, name, what);
@@ -236,22 +251,14 @@ rv_qcow2_metadata_clear (const struct rv_qcow2_metadata *m, uint64_t off,
   return clear;
 }
 
-static bool
-contains (const struct rv_offsets *v, uint64_t off)
-{
-  size_t i = lower_bound (v, off);
-
-  return i < v->len && v->ptr[i] == off;
-}
-
 bool
 rv_qcow2_metadata_l2_shared (const struct rv_qcow2_metadata *m, uint64_t off)
 {
-  return contains (&m->shared_l2, off);
+  return rv_offsets_contain (&m->shared_l2, off);
 }
 
 bool
 rv_qcow2_metadata_is_refblock (const struct rv_qcow2_metadata *m, uint64_t off)
 {
-  return contains (&m->refblocks, off);
+  return rv_offsets_contain (&m->refblocks, off);
 }

@@ -12,6 +12,21 @@
 
 DEFINE_VECTOR (rv_offsets, uint64_t);
 
+/* Index of the first element of v, which is sorted, that is not below off. */
+size_t rv_offsets_lower_bound (const struct rv_offsets *v, uint64_t off);
+bool rv_offsets_contain (const struct rv_offsets *v, uint64_t off);
+
+/* Sorts v and leaves each offset once; the repeated ones go to dup, which may
+ * be NULL.  -1 when out of memory, which without dup cannot happen.
+ */
+int rv_offsets_sort (struct rv_offsets *v, struct rv_offsets *dup);
+
+/* Which of sorted clusters of size bytes overlaps off..off+len first?  Its
+ * index, or v->len.
+ */
+size_t rv_offsets_overlap (const struct rv_offsets *v, uint64_t size,
+                           uint64_t off, uint64_t len);
+
 struct rv_qcow2_metadata {
   uint64_t cluster_size;
   uint64_t l1_off, l1_len;

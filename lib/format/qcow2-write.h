@@ -3,7 +3,9 @@
  *
  *   qcow2-enable.c    may it be written; begin, end, the corrupt bit
  *   qcow2-truncated.c does the file hold what its tables say?
- *   qcow2-refcount.c  refcounts through the table cache, new blocks, growth
+ *   qcow2-reserved.c  where the tables are that nobody may touch
+ *   qcow2-refcount.c  refcounts through the table cache
+ *   qcow2-refblock.c  new refcount blocks, a larger refcount table
  *   qcow2-alloc.c     new clusters; release and reuse of freed ones
  *   qcow2-protect.c   is this host cluster ours alone to overwrite?
  *   qcow2-own.c       tables that this run has made, for overlap checks
@@ -24,24 +26,49 @@
 
 #include "format/qcow2.h"
 
-/* Host ranges that may be given out again, whole clusters, sorted, not
- * adjoining.
- */
+/* Host ranges that may be given out again, whole clusters. */
 struct rv_qcow2_free {
   uint64_t off, len;
 };
 DEFINE_VECTOR (rv_qcow2_frees, struct rv_qcow2_free);
 
+/* A part of a freed range whose refcount has become 0; it waits for reuse. */
+struct rv_qcow2_quarantined {
+  uint64_t freed_off, freed_len; /* as it was freed, to know it again */
+  uint64_t off, len;             /* whole clusters, none: len is 0 */
+  bool last;                     /* part of that freed range */
+};
+DEFINE_VECTOR (rv_qcow2_quarantine, struct rv_qcow2_quarantined);
+
+/* Tables that are neither L2 tables nor refcount blocks: whole clusters. */
+struct rv_qcow2_range {
+  uint64_t off, len;
+  const char *what; /* "the refcount table" */
+};
+DEFINE_VECTOR (rv_qcow2_ranges, struct rv_qcow2_range);
+
 struct rv_qcow2_writing {
-  bool enabled;
+  /* As they were when writing was enabled; constant since. */
+  uint64_t end; /* of the file, rounded up to clusters: what tables of others
+                   name from here on was missing then */
+  struct rv_qcow2_ranges reserved; /* sorted, apart */
+  struct rv_offsets snapshot_l2;   /* L2 tables of snapshots, sorted */
+
+  /* A bit for each of metadata.l2: nothing that it names is beyond end. */
+  _Atomic uint8_t *l2_checked;
 
   pthread_mutex_t alloc_lock;
   uint64_t next; /* host offset: clusters from here on were never given out in
-                    this run; at first the end of the file, rounded up */
-  struct rv_qcow2_frees frees;
-  uint8_t *reftable; /* as it will lie in the file */
+                    this run; at first end */
+  uint64_t skipped; /* clusters that next has passed: somebody's leaks */
+  struct rv_qcow2_frees frees; /* the next is taken from the tail */
+  size_t frees_sorted; /* so many are sorted downwards and do not adjoin */
+  struct rv_qcow2_quarantine quarantine; /* in the order of release */
+  size_t quarantine_head;                /* those before are done */
+  uint8_t *reftable;                     /* as it will lie in the file */
   uint64_t reftable_off;
-  uint64_t reftable_len; /* bytes */
+  uint64_t reftable_len;               /* bytes */
+  struct rv_qcow2_frees old_reftables; /* end gives them back */
 
   pthread_mutex_t l2_lock; /* one new or copied L2 table at a time */
 
@@ -58,7 +85,35 @@ int rv_qcow2_enable_write (struct rv_format *format, rawview_error *err);
 int rv_qcow2_begin_write (struct rv_format *format, rawview_error *err);
 int rv_qcow2_end_write (struct rv_format *format, rawview_error *err);
 void rv_qcow2_mark_corrupt (struct rv_format *format);
-void rv_qcow2_writing_release (struct rv_qcow2_writing *w); /* by close */
+void rv_qcow2_writing_release (struct rv_qcow2_writing *w); /* and w */
+
+/*--- qcow2-truncated.c --------------------------------------------------*/
+
+/* Loads the refcount table and checks it and the L1 table: that all they name
+ * is inside the file and in place of nothing else.  After reserve.
+ */
+int rv_qcow2_check_tables (struct rv_qcow2 *q, struct rv_qcow2_writing *w,
+                           rawview_error *err);
+
+/* Before the first change of the L2 table at off, if it is an old one: does it
+ * name only what was inside the file?
+ */
+int rv_qcow2_check_l2 (struct rv_qcow2 *q, uint64_t off, rawview_error *err);
+
+/*--- qcow2-reserved.c ---------------------------------------------------*/
+
+/* Fills reserved and snapshot_l2.  Bounded by the limits of snapshot tables and
+ * of the L1 tables of all snapshots together.
+ */
+int rv_qcow2_reserve (struct rv_qcow2 *q, struct rv_qcow2_writing *w,
+                      rawview_error *err);
+
+/* How many bytes from off on, at most len, are clear of what is reserved.  Less
+ * than len: *what names the table that begins there.
+ */
+uint64_t rv_qcow2_reserved_clear (const struct rv_qcow2_writing *w,
+                                  uint64_t off, uint64_t len,
+                                  const char **what);
 
 /*--- qcow2-refcount.c ---------------------------------------------------*/
 
@@ -66,12 +121,31 @@ void rv_qcow2_writing_release (struct rv_qcow2_writing *w); /* by close */
 int rv_qcow2_refcount (struct rv_qcow2 *q, uint64_t off, uint64_t *count,
                        rawview_error *err);
 
-/* Adds delta, 1 or -1, to each cluster of the range.  alloc_lock is held.  A
- * result below 0 or above what the width can hold is RAWVIEW_ERROR_CORRUPT.
- * Makes blocks and a larger table as needed.
+/* The same, and *n, at least 1, is shortened to the clusters from there on that
+ * have the same refcount.  _held: alloc_lock is held.
+ */
+int rv_qcow2_refcount_run (struct rv_qcow2 *q, uint64_t off, uint64_t *n,
+                           uint64_t *count, rawview_error *err);
+int rv_qcow2_refcount_run_held (struct rv_qcow2 *q, uint64_t off, uint64_t *n,
+                                uint64_t *count, rawview_error *err);
+
+/* Adds delta, 1 or -1, to each cluster that the range touches, all or none.
+ * alloc_lock is held.  A result below 0 or above what the width can hold, and a
+ * cluster that has no block, are RAWVIEW_ERROR_CORRUPT.
  */
 int rv_qcow2_refcount_add (struct rv_qcow2 *q, uint64_t off, uint64_t len,
                            int delta, rawview_error *err);
+
+/*--- qcow2-refblock.c ---------------------------------------------------*/
+
+/* The block that has the refcount of the cluster at off; 0: there is none. */
+uint64_t rv_qcow2_refblock_of (const struct rv_qcow2 *q, uint64_t off);
+
+/* Sees to it that the cluster at next has a block.  A new one, and a larger
+ * refcount table, are put at next, which moves behind them.  alloc_lock is
+ * held.
+ */
+int rv_qcow2_refblock_ready (struct rv_qcow2 *q, rawview_error *err);
 
 /*--- qcow2-alloc.c ------------------------------------------------------*/
 
@@ -96,6 +170,12 @@ int rv_qcow2_release (struct rv_format *format, const struct rv_freed *freed,
 void rv_qcow2_reuse (struct rv_format *format, const struct rv_freed *freed);
 
 /*--- qcow2-protect.c ----------------------------------------------------*/
+
+/* How many bytes from off on, at most len, are clear of tables, old and new.
+ * Less than len: *what names the table that begins there.
+ */
+uint64_t rv_qcow2_clear_of_tables (struct rv_qcow2 *q, uint64_t off,
+                                   uint64_t len, const char **what);
 
 /* May the host range, whole clusters that an L2 entry names, be overwritten?
  * *len is shortened to the clusters of the same answer.  *own: each has

@@ -10,7 +10,7 @@
 #include "format/qcow2-extension.h"
 #include "format/qcow2-l2.h"
 #include "format/qcow2-snapshot.h"
-#include "format/qcow2.h"
+#include "format/qcow2-write.h"
 #include "util/checked.h"
 #include "util/text.h"
 
@@ -25,6 +25,7 @@ qcow2_close (struct rv_format *format)
 {
   struct rv_qcow2 *q = (struct rv_qcow2 *) format;
 
+  rv_qcow2_writing_release (q->writing);
   rv_io_unref (q->data_io);
   rv_qcow2_metadata_release (&q->metadata);
   free (q->l1);
@@ -156,6 +157,7 @@ choose_snapshot (struct rv_qcow2 *q, const struct rv_format_params *params,
   if (rv_qcow2_snapshot_find (q->base.io, &q->header, params->snapshot, &s,
                               err) == -1)
     return -1;
+  q->is_snapshot = true;
   q->l1_off = s.l1_off;
   q->l1_size = s.l1_size;
   if (q->header.version >= 3 && !s.has_disk_size)

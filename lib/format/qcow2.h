@@ -22,11 +22,12 @@ struct rv_qcow2 {
   struct rv_qcow2_metadata metadata;
   struct rv_qcow2_bitmaps bitmaps;
   struct rv_io *data_io; /* external data file; without one the container */
+  bool is_snapshot;      /* the view of one: its L1 table, its size */
   bool sparse_data;      /* it has holes: those of preallocated clusters */
   uint8_t *l1;           /* as it lies in the file: the active disk's or, for a
                             snapshot view, the snapshot's */
   uint64_t l1_off;
-  uint32_t l1_size;                 /* entries */
+  uint32_t l1_size; /* entries */
   /* NULL: only read, see qcow2-write.h.  Set while others read. */
   _Atomic (struct rv_qcow2_writing *) writing;
 };
