@@ -170,12 +170,12 @@ void
 rv_tables_thaw (struct rv_tables *t, struct rv_frozen *frozen,
                 enum rv_phase done)
 {
-  struct rv_piece *p, *previous;
+  struct rv_piece *p;
 
   if (frozen == NULL)
     return;
-  for (p = TAILQ_LAST (&frozen->pieces, rv_piece_list); p; p = previous) {
-    previous = TAILQ_PREV (p, rv_piece_list, frozen_link);
+  while ((p = TAILQ_LAST (&frozen->pieces, rv_piece_list)) != NULL) {
+    TAILQ_REMOVE (&frozen->pieces, p, frozen_link);
     thaw_piece (t, p, done);
   }
   free (frozen);
