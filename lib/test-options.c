@@ -191,6 +191,30 @@ names_are_absolute_from_then_on (void)
 }
 
 static void
+changes_go_into_one_file_or_into_a_folder (void)
+{
+  CLEANUP_OPTIONS rawview_options *o = rawview_options_new (), *copy = NULL;
+  CLEANUP_FREE char *cwd = getcwd (NULL, 0);
+  CLEANUP_FREE char *dir = rv_text_format ("%s/x", cwd);
+
+  CHECK (!rv_options_have_overlay (o));
+  CHECK_SET (o, "overlay-dir", "x");
+  CHECK (rv_options_have_overlay (o));
+  CHECK_STR_EQ (o->overlay_dir, dir);
+  CHECK_WRONG (o, "overlay", "y", "*overlay-dir= or overlay=, not both");
+  copy = rawview_options_dup (o);
+  CHECK_STR_EQ (copy->overlay_dir, dir);
+  CHECK_SET (copy, "overlay", "/y");
+  CHECK_STR_EQ (copy->overlay, "/y");
+  CHECK (copy->overlay_dir == NULL);
+  check_wrong ("overlay", "", "*a file or folder here");
+  check_wrong ("overlay", "nbd://host/x", "*a file or folder here");
+  CHECK_SET (copy, "check", "full");
+  CHECK_EQ_INT (copy->check, RV_CHECK_FULL);
+  check_wrong ("check", "some", "*lazy or full");
+}
+
+static void
 dots_are_resolved_without_looking (void)
 {
   static const struct {
@@ -262,6 +286,7 @@ main (void)
   TEST (switches_are_yes_or_no);
   TEST (the_first_reference_replaces_the_default);
   TEST (names_are_absolute_from_then_on);
+  TEST (changes_go_into_one_file_or_into_a_folder);
   TEST (dots_are_resolved_without_looking);
   TEST (a_copy_stands_alone_and_may_be_changed);
   TEST (nothing_can_be_freed);
