@@ -104,6 +104,44 @@ node_detach (struct tree *tree, struct node *node)
   node->detached = true;
 }
 
+/*--- Threads ------------------------------------------------------------*/
+
+/* Those that the library starts must not be the ones to get the signals that
+ * end the session: the main thread waits for them.
+ */
+static void
+block_signals (sigset_t *old)
+{
+  sigset_t all;
+
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, old);
+}
+
+static int
+start_image (rawview_image *image, rawview_error *err)
+{
+  sigset_t old;
+  int r;
+
+  block_signals (&old);
+  r = rawview_start (image, err);
+  pthread_sigmask (SIG_SETMASK, &old, NULL);
+  return r;
+}
+
+static int
+make_writable (rawview_image *image, rawview_error *err)
+{
+  sigset_t old;
+  int r;
+
+  block_signals (&old);
+  r = rawview_make_writable (image, err);
+  pthread_sigmask (SIG_SETMASK, &old, NULL);
+  return r;
+}
+
 /*--- Writing ------------------------------------------------------------*/
 
 bool
@@ -119,7 +157,7 @@ static int
 node_make_writable (struct tree *tree, struct node *node, rawview_image *image,
                     rawview_error *err)
 {
-  int r = rawview_make_writable (image, err);
+  int r = make_writable (image, err);
   bool known;
 
   pthread_mutex_lock (&tree->lock);
@@ -406,22 +444,6 @@ tree_timeout (const struct tree *tree)
 
 /*--- Open and close -----------------------------------------------------*/
 
-/* The workers must not be the ones to get the signals that end the session:
- * the main thread waits for them.
- */
-static int
-start_image (rawview_image *image, rawview_error *err)
-{
-  sigset_t all, old;
-  int r;
-
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &old);
-  r = rawview_start (image, err);
-  pthread_sigmask (SIG_SETMASK, &old, NULL);
-  return r;
-}
-
 /* Joins those who have the node open.  Called with the lock held. */
 static bool
 share_open (struct node *node, rawview_image **image)
@@ -525,8 +547,7 @@ tree_open (struct tree *tree, uint64_t ino, bool writes, rawview_image **image,
   r = open_for_reading (tree, ino, &node, image, same);
   if (r != 0 || !writes || rawview_is_writable (*image))
     return r;
-  if (node_make_writable (tree, node, *image, &err) == 0 &&
-      start_image (*image, &err) == 0)
+  if (node_make_writable (tree, node, *image, &err) == 0)
     return 0;
   tree_close (tree, ino);
   return EROFS;
