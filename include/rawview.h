@@ -91,7 +91,9 @@ void rawview_options_set_writable (rawview_options *opts, bool writable);
 
 typedef struct rawview_image rawview_image;
 
-/* Opens an image with everything it refers to, read-only.  source is a file
+/* Opens an image with everything it refers to.  It is read-only until
+ * rawview_make_writable; an overlay that the options name is made if it is not
+ * there.  source is a file
  * name or an NBD URI (nbd:, nbds:, nbd+unix:, nbds+unix:, nbd+vsock:,
  * nbds+vsock:); it may be NULL when the option fd is set.  opts may be NULL.
  * Starts no thread, so the process may still fork.  The result has one
@@ -278,7 +280,9 @@ typedef enum rawview_finding {
 
 /* Walks all tables of the image itself (not of its backing files) and calls cb
  * for each finding.  Fails with RAWVIEW_ERROR_UNSUPPORTED for formats without
- * tables.  Takes time and memory in proportion to the file.
+ * tables.  Takes time and memory in proportion to the file.  If the image is
+ * being written, all changes are flushed first, and requests that write wait
+ * until it is done; cb must make none.
  */
 int rawview_check (rawview_image *image,
                    void (*cb) (void *opaque, rawview_finding finding,

@@ -38,5 +38,24 @@ done
 [ "$kills" -ge 4 ] || fail "only $kills kills"
 # At the link and afterwards.
 [ "$there" -ge 1 ] || fail 'never was it there'
+
+# A full disk, or a broken one, leaves nothing at all.
+for call in pwrite64 fallocate ftruncate fdatasync fsync linkat; do
+  n=$(grep -c " $call(" calls || :)
+  for (( i = 1; i <= n; i++ )); do
+    status=0
+    make_one strace -f -o trace -e trace="$call" \
+      -e inject="$call:error=ENOSPC:when=$i" >full.log 2>&1 || status=$?
+    [ "$status" -lt 124 ] || fail "crashed at $call $i: status $status"
+    if [ "$status" -ne 0 ]; then
+      matches full.log 'No space left on device'
+      # The folder itself could not be made durable.
+      [ ! -e over ] || [ "$call" = fsync ] || fail "half of it at $call $i"
+    fi
+    [ ! -e over ] || qemu-img check -q -f qcow2 over
+    rm -f over
+  done
+done
+
 ls -A >files
 ! grep -q tmp files || fail 'something is left behind'
