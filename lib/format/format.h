@@ -198,8 +198,9 @@ struct rv_format_write_ops {
    */
   int (*enable) (struct rv_format *format, rawview_error *err);
 
-  /* Before the first change of all: what other programs must learn first
-   * (autoclear bits, CID, unclean flag), made durable.  Once, unless it fails.
+  /* Before the first plan, so before the first change of all: what other
+   * programs must learn first (autoclear bits, CID, unclean flag), made
+   * durable; and repairs.  Once, unless it fails.
    */
   int (*begin) (struct rv_format *format, rawview_error *err);
 

@@ -12,7 +12,7 @@
 #include "util/checked.h"
 
 #define FILES_MAX   4u
-#define ROOM        (4u << 20)
+#define ROOM        (64u << 20)
 #define PARENT_BYTE 0x5a
 
 /* A disk in files that can be written. */

@@ -84,7 +84,6 @@ int
 rv_vmdk_begin_write (struct rv_format *format, rawview_error *err)
 {
   struct rv_vmdk *v = rv_vmdk_of (format);
-  LOCKED (&v->writing->begin_lock);
 
   if (v->writing->begun)
     return 0;
@@ -102,7 +101,6 @@ rv_vmdk_end_write (struct rv_format *format, rawview_error *err)
 {
   struct rv_vmdk *v = rv_vmdk_of (format);
   struct rv_vmdk_writing *w = v->writing;
-  LOCKED (&w->begin_lock);
 
   if (!w->begun || w->ended)
     return 0;

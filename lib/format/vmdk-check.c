@@ -223,12 +223,15 @@ check_directory (struct walk *w)
 static uint64_t
 table_bytes_after (const struct walk *w, uint64_t off)
 {
-  const struct rv_vmdk_ranges *m = &w->g->metadata;
+  const struct rv_vmdk_layout *l = &w->g->layout;
+  struct rv_vmdk_entry e;
   uint64_t n = 0;
 
-  for (size_t i = 0; i < m->nr_tables; i++)
-    n += (uint64_t) m->tables[i] * RV_VMDK_SECTOR >= off;
-  return n * m->table_len * (w->g->layout.rgd_off ? 2 : 1);
+  for (uint64_t i = 0; i < l->gd_entries; i++) {
+    rv_vmdk_grains_table (w->g, i, &e);
+    n += e.state == RV_VMDK_STORED && e.off >= off;
+  }
+  return n * rv_vmdk_table_len (l) * (l->rgd_off ? 2 : 1);
 }
 
 /* Grains are written at the end of the file before a table points to them; a

@@ -190,6 +190,8 @@ check_directory_entry (const struct rv_vmdk_grains *g, struct rv_vmdk_growth *w,
     m->tables[m->nr_tables++] = e.raw;
   if (copy)
     m->tables[m->nr_tables++] = copy / RV_VMDK_SECTOR;
+  else if (w->rgd && rv_vmdk_directory_load (w->rgd, i) != e.raw)
+    rv_vmdk_directory_store (w->rgd, i, RV_VMDK_NO_COPY);
   return 0;
 }
 
@@ -296,15 +298,6 @@ prepare_sparse (const struct rv_vmdk_grains *g, struct rv_vmdk_growth **growth,
 
 /*--- The whole disk -----------------------------------------------------*/
 
-void
-rv_vmdk_writing_free (struct rv_vmdk_writing *w)
-{
-  if (w == NULL)
-    return;
-  pthread_mutex_destroy (&w->begin_lock);
-  free (w);
-}
-
 static int
 check_all (struct rv_vmdk *v, rawview_error *err)
 {
@@ -349,7 +342,6 @@ prepare_writing (struct rv_vmdk *v, struct rv_vmdk_growth **growths,
   w->has_parent = v->descriptor.parent_cid != RV_VMDK_NO_PARENT;
   if (find_cid (v, w, err) == -1 || prepare_all (v, growths, err) == -1)
     return -1;
-  pthread_mutex_init (&w->begin_lock, NULL);
   v->writing = STEAL (w);
   return 0;
 }

@@ -90,9 +90,6 @@ plan_sparse (struct rv_vmdk *v, struct rv_vmdk_extent *e, uint64_t off,
   struct rv_vmdk_entry table;
   struct rv_map map;
 
-  /* The repair may decide what is to be overwritten. */
-  if (w->unclean && rv_vmdk_begin_write (&v->base, err) == -1)
-    return -1;
   rv_vmdk_grains_table (g, i, &table);
   if (table.state == RV_VMDK_STORED && rv_vmdk_vet (g, w, i, err) == -1)
     return -1;
@@ -208,7 +205,7 @@ vmdk_publish (struct rv_format *format, const struct rv_plan *plan,
     return rv_error_nomem (err);
   for (uint64_t k = 0; k < n; k++)
     rv_put_le32 (entries + 4 * k,
-                       sector + k * (g->layout.grain / RV_VMDK_SECTOR));
+                 sector + k * (g->layout.grain / RV_VMDK_SECTOR));
   return rv_vmdk_set_entries (g, g->growth, plan->own[OWN_GRAIN], n, entries,
                               err);
 }

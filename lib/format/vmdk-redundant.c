@@ -40,12 +40,12 @@ rv_vmdk_copy_off (const struct rv_vmdk_grains *g,
                   const struct rv_vmdk_growth *w, uint64_t i)
 {
   const struct rv_vmdk_layout *l = &g->layout;
+  uint32_t raw = w->rgd ? rv_vmdk_directory_load (w->rgd, i) : 0;
   struct rv_vmdk_entry e;
 
-  if (w->rgd == NULL)
+  if (raw == RV_VMDK_NO_COPY)
     return 0;
-  rv_vmdk_entry_of_table (l, rv_vmdk_directory_load (w->rgd, i), g->io->size,
-                          &e);
+  rv_vmdk_entry_of_table (l, raw, g->io->size, &e);
   if (e.state != RV_VMDK_STORED ||
       rv_vmdk_ranges_hit_fixed (&g->metadata, e.off, rv_vmdk_table_len (l)))
     return 0;

@@ -21,8 +21,8 @@
  * W4  Both copies change together; if that fails, or anything else that leaves
  *     them apart, the unclean flag stays set.
  *
- * Locks, in this order: begin_lock, grow_lock, alloc_lock.  None is held while
- * guest data moves.
+ * Locks, in this order: grow_lock, alloc_lock.  Neither is held while guest
+ * data moves.
  */
 
 #ifndef RV_VMDK_WRITE_H
@@ -68,7 +68,6 @@ struct rv_vmdk_writing {
   struct rv_vmdk_digits long_cid; /* the end of ddb.longContentID */
   char old_digits[8];
   char new_digits[8]; /* the first is 0: not chosen yet */
-  pthread_mutex_t begin_lock;
   bool begun;
   bool ended;
   bool has_parent;
@@ -99,10 +98,7 @@ struct rv_vmdk_extent *rv_vmdk_find_extent (const struct rv_vmdk *v,
 int rv_vmdk_enable_write (struct rv_format *format, rawview_error *err);
 int rv_vmdk_begin_write (struct rv_format *format, rawview_error *err);
 int rv_vmdk_end_write (struct rv_format *format, rawview_error *err);
-
-/* NULL is allowed. */
-void rv_vmdk_growth_free (struct rv_vmdk_growth *w);
-void rv_vmdk_writing_free (struct rv_vmdk_writing *w);
+void rv_vmdk_growth_free (struct rv_vmdk_growth *w); /* NULL is allowed */
 
 /*--- vmdk-cid.c ---------------------------------------------------------*/
 
@@ -125,6 +121,11 @@ extern ssize_t (*rv_vmdk_cid_random) (void *buf, size_t len, unsigned flags);
 
 /* Bytes of all tables that exist, one copy each. */
 uint64_t rv_vmdk_tables_bytes (const struct rv_vmdk_grains *g);
+
+/* In memory, of an entry of the second directory that made no sense when
+ * writing was enabled: it must not begin to make sense when the file grows.
+ */
+#define RV_VMDK_NO_COPY UINT32_MAX
 
 /* The place of the redundant copy of table i, 0 if there is none. */
 uint64_t rv_vmdk_copy_off (const struct rv_vmdk_grains *g,

@@ -31,7 +31,7 @@ vmdk_close (struct rv_format *format)
     rv_vmdk_extent_release (&v->extents[i]);
   free (v->extents);
   free (v->ref_extents);
-  rv_vmdk_writing_free (v->writing);
+  free (v->writing);
   rv_vmdk_descriptor_release (&v->descriptor);
   rv_format_release (format);
   for (size_t i = 0; i < v->nr_fact_keys; i++)
