@@ -9,8 +9,8 @@
 
 #include <config.h>
 
-#include "format/qcow2-l2.h"
-#include "format/qcow2.h"
+#include "format/qcow2-entries.h"
+#include "format/qcow2-write.h"
 #include "util/checked.h"
 
 /* What one cluster, or equal subclusters of it, say from some offset on. */
@@ -34,12 +34,6 @@ static uint64_t
 cluster_size (const struct rv_qcow2 *q)
 {
   return rv_qcow2_cluster_size (&q->header);
-}
-
-static unsigned
-entry_len (const struct rv_qcow2 *q)
-{
-  return rv_qcow2_ext_l2 (&q->header) ? 16 : 8;
 }
 
 /* Equal subclusters from the one at offset in of the cluster on. */
@@ -70,7 +64,7 @@ segment_at (const struct lookup *l, uint64_t off, struct segment *s)
                            q->header.cluster_bits);
   struct rv_qcow2_cluster c;
   const char *wrong = rv_qcow2_l2_decode (
-      l->entries + (size_t) i * entry_len (q), &q->header, start, &c);
+      l->entries + (size_t) i * rv_qcow2_entry_len (q), &q->header, start, &c);
 
   if (wrong)
     return wrong;
@@ -117,27 +111,52 @@ continues (const struct segment *run, const struct segment *s)
   }
 }
 
-/* The sentence is the same for all reads of one cluster. */
+int
+rv_qcow2_bad_l2_entry (const struct rv_qcow2 *q, uint64_t guest_off,
+                       uint64_t entry, const char *wrong, rawview_error *err)
+{
+  return rv_error_corrupt (err,
+                           "%s: the QCOW2 L2 entry %#jx for guest offset %#jx "
+                           "has %s",
+                           q->base.io->name, (uintmax_t) entry,
+                           (uintmax_t) guest_off, wrong);
+}
+
 static int
 damaged_cluster (const struct lookup *l, const char *wrong, uint64_t *damaged,
                  rawview_error *err)
 {
   uint64_t in = l->off % cluster_size (l->q);
-  uint64_t entry = rv_be64 (l->entries + (size_t) l->index * entry_len (l->q));
+  uint64_t entry =
+      rv_be64 (l->entries + (size_t) l->index * rv_qcow2_entry_len (l->q));
 
   *damaged = rv_min_u64 (cluster_size (l->q) - in, l->len);
-  return rv_error_corrupt (err,
-                           "%s: the QCOW2 L2 entry %#jx for guest offset %#jx "
-                           "has %s",
-                           l->q->base.io->name, (uintmax_t) entry,
-                           (uintmax_t) (l->off - in), wrong);
+  return rv_qcow2_bad_l2_entry (l->q, l->off - in, entry, wrong, err);
+}
+
+/* How many of len host bytes hold no table; see rv_qcow2_metadata_clear.  Those
+ * of this run of the program are only looked for if there are any.
+ */
+static uint64_t
+clear_of_tables (struct rv_qcow2 *q, uint64_t off, uint64_t len,
+                 const char **what)
+{
+  struct rv_qcow2_writing *w = q->writing;
+  uint64_t clear = rv_qcow2_metadata_clear (&q->metadata, off, len, what), ours;
+
+  if (w == NULL || atomic_load (&w->nr_own) == 0)
+    return clear;
+  ours = rv_qcow2_own_clear (q, off, clear);
+  if (ours < clear)
+    *what = "a table";
+  return ours;
 }
 
 /* The run's host bytes must be inside the file and clear of tables.  Shortens
  * the run to its good part.
  */
 static const char *
-check_data (const struct rv_qcow2 *q, struct segment *run)
+check_data (struct rv_qcow2 *q, struct segment *run)
 {
   uint64_t size = q->data_io->size, end;
   const char *what = NULL;
@@ -151,13 +170,12 @@ check_data (const struct rv_qcow2 *q, struct segment *run)
   run->len = rv_min_u64 (run->len, end - run->host_off);
   if (q->data_io != q->base.io)
     return NULL;
-  run->len =
-      rv_qcow2_metadata_clear (&q->metadata, run->host_off, run->len, &what);
+  run->len = clear_of_tables (q, run->host_off, run->len, &what);
   return run->len == 0 ? what : NULL;
 }
 
 static const char *
-check_compressed (const struct rv_qcow2 *q, struct segment *s)
+check_compressed (struct rv_qcow2 *q, struct segment *s)
 {
   uint64_t size = q->base.io->size;
   const char *what = NULL;
@@ -165,8 +183,7 @@ check_compressed (const struct rv_qcow2 *q, struct segment *s)
   if (s->host_off >= size)
     return "a compressed cluster beyond the end of the file";
   s->host_len = rv_min_u64 (s->host_len, size - s->host_off);
-  if (rv_qcow2_metadata_clear (&q->metadata, s->host_off, s->host_len, &what) <
-      s->host_len)
+  if (clear_of_tables (q, s->host_off, s->host_len, &what) < s->host_len)
     return what;
   return NULL;
 }
@@ -184,7 +201,8 @@ answer_data (const struct rv_qcow2 *q, const struct segment *run,
   }
   map->io = q->data_io;
   map->host_off = run->host_off;
-  map->sparse_host = q->sparse_data;
+  /* What is written to may get holes: where less than a cluster was filled. */
+  map->sparse_host = q->sparse_data || q->writing != NULL;
   if (run->len > size - run->host_off)
     map->host_avail = size - run->host_off;
 }
@@ -246,22 +264,25 @@ map_entries (const struct lookup *l, struct rv_map *map, uint64_t *damaged,
 
 /*--- The L1 table -------------------------------------------------------*/
 
-static uint64_t
-l1_entry (const struct rv_qcow2 *q, uint64_t i)
-{
-  return rv_be64 (q->l1 + i * 8);
-}
-
-/* Guest bytes of one L1 entry, as a shift. */
-static unsigned
-l1_shift (const struct rv_qcow2 *q)
+unsigned
+rv_qcow2_l1_shift (const struct rv_qcow2 *q)
 {
   return q->header.cluster_bits + rv_qcow2_l2_bits (&q->header);
 }
 
-/* Returns NULL or what is wrong with the entry. */
-static const char *
-check_l1_entry (const struct rv_qcow2 *q, uint64_t entry)
+/* A table of this run is not in the file before the first flush. */
+static bool
+is_there (struct rv_qcow2 *q, uint64_t off)
+{
+  struct rv_qcow2_writing *w = q->writing;
+
+  return rv_range_fits (off, cluster_size (q), q->base.io->size) ||
+         (w && atomic_load (&w->nr_own) > 0 &&
+          rv_qcow2_own_clear (q, off, 1) == 0);
+}
+
+const char *
+rv_qcow2_l1_entry_wrong (struct rv_qcow2 *q, uint64_t entry)
 {
   uint64_t off = entry & QCOW2_OFFSET_MASK;
 
@@ -269,7 +290,7 @@ check_l1_entry (const struct rv_qcow2 *q, uint64_t entry)
     return "reserved bits set";
   if (off & (cluster_size (q) - 1))
     return "an offset that is not aligned to a cluster";
-  if (!rv_range_fits (off, cluster_size (q), q->base.io->size))
+  if (!is_there (q, off))
     return "an L2 table that does not fit into the file";
   if (off < cluster_size (q))
     return "an L2 table in the header";
@@ -286,17 +307,28 @@ check_l1_entry (const struct rv_qcow2 *q, uint64_t entry)
   return NULL;
 }
 
+int
+rv_qcow2_bad_l1_entry (const struct rv_qcow2 *q, uint64_t i, uint64_t entry,
+                       const char *wrong, rawview_error *err)
+{
+  return rv_error_corrupt (err, "%s: the QCOW2 L1 entry %ju (%#jx) has %s",
+                           q->base.io->name, (uintmax_t) i, (uintmax_t) entry,
+                           wrong);
+}
+
+/* The entry of off was 0 when it was loaded; by now it may name a table. */
 static void
 map_unallocated (const struct rv_qcow2 *q, uint64_t off, uint64_t len,
                  struct rv_map *map)
 {
-  uint64_t i = off >> l1_shift (q);
+  uint64_t i = (off >> rv_qcow2_l1_shift (q)) + 1;
   uint64_t end = off + len;
 
-  while (i << l1_shift (q) < end && l1_entry (q, i) == 0)
+  while (i << rv_qcow2_l1_shift (q) < end && rv_qcow2_l1_load (q, i) == 0)
     i++;
   *map = (struct rv_map){ .kind = RV_MAP_PARENT,
-                          .len = rv_min_u64 ((i << l1_shift (q)) - off, len) };
+                          .len = rv_min_u64 ((i << rv_qcow2_l1_shift (q)) - off,
+                                             len) };
 }
 
 /* Looks up off in the L2 table at l2_off, through the piece that has it. */
@@ -304,24 +336,16 @@ static int
 map_l2 (struct rv_qcow2 *q, uint64_t l2_off, uint64_t off, uint64_t len,
         struct rv_map *map, uint64_t *damaged, rawview_error *err)
 {
-  size_t piece_len = rv_min_u64 (cluster_size (q), RV_TABLE_PIECE_MAX);
-  uint32_t per_piece = piece_len / entry_len (q);
-  uint64_t cluster = off >> q->header.cluster_bits;
-  uint32_t index = cluster & ((1u << rv_qcow2_l2_bits (&q->header)) - 1);
-  uint64_t piece_off = l2_off + (uint64_t) (index / per_piece) * piece_len;
-  uint64_t left =
-      ((uint64_t) (per_piece - index % per_piece) << q->header.cluster_bits) -
-      off % cluster_size (q);
-  struct lookup l = { .q = q,
-                      .off = off,
-                      .len = rv_min_u64 (len, left),
-                      .index = index % per_piece };
+  struct lookup l = { .q = q, .off = off };
+  struct rv_qcow2_piece piece;
   struct rv_table *table;
   int r;
 
-  *damaged = l.len;
-  if (rv_tables_pin (q->base.tables, q->base.io, piece_off, piece_len, &table,
-                     &l.entries, err) == -1)
+  rv_qcow2_piece_of (q, off, &piece);
+  l.len = *damaged = rv_min_u64 (len, piece.guest_end - off);
+  l.index = (off - piece.guest) >> q->header.cluster_bits;
+  if (rv_tables_pin (q->base.tables, q->base.io, l2_off + piece.in, piece.len,
+                     &table, &l.entries, err) == -1)
     return -1;
   r = map_entries (&l, map, damaged, err);
   rv_table_unpin (q->base.tables, table);
@@ -333,20 +357,18 @@ rv_qcow2_map (struct rv_format *format, uint64_t off, uint64_t len,
               struct rv_map *map, uint64_t *damaged, rawview_error *err)
 {
   struct rv_qcow2 *q = (struct rv_qcow2 *) format;
-  uint64_t i = off >> l1_shift (q);
-  uint64_t entry = l1_entry (q, i);
+  uint64_t i = off >> rv_qcow2_l1_shift (q);
+  uint64_t entry = rv_qcow2_l1_load (q, i);
   const char *wrong;
 
   if (entry == 0) {
     map_unallocated (q, off, len, map);
     return 0;
   }
-  wrong = check_l1_entry (q, entry);
+  wrong = rv_qcow2_l1_entry_wrong (q, entry);
   if (wrong) {
-    *damaged = rv_min_u64 (len, ((i + 1) << l1_shift (q)) - off);
-    return rv_error_corrupt (err, "%s: the QCOW2 L1 entry %ju (%#jx) has %s",
-                             q->base.io->name, (uintmax_t) i, (uintmax_t) entry,
-                             wrong);
+    *damaged = rv_min_u64 (len, ((i + 1) << rv_qcow2_l1_shift (q)) - off);
+    return rv_qcow2_bad_l1_entry (q, i, entry, wrong, err);
   }
   return map_l2 (q, entry & QCOW2_OFFSET_MASK, off, len, map, damaged, err);
 }

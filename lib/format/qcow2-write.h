@@ -11,7 +11,8 @@
  *   qcow2-own.c       tables that this run has made, for overlap checks
  *   qcow2-plan.c      widen, plan, allocate, cancel
  *   qcow2-l1.c        L1 entries, new and copied L2 tables
- *   qcow2-publish.c   L2 entries
+ *   qcow2-entries.c   L2 entries, looked at to be changed
+ *   qcow2-publish.c   L2 entries change
  *   qcow2-drop.c      zeros and trim
  *   qcow2-create.c    a new, empty image: overlays
  *
@@ -204,6 +205,12 @@ uint64_t rv_qcow2_own_clear (struct rv_qcow2 *q, uint64_t off, uint64_t len);
  */
 uint64_t rv_qcow2_l1_load (const struct rv_qcow2 *q, uint64_t i);
 void rv_qcow2_l1_store (struct rv_qcow2 *q, uint64_t i, uint64_t entry);
+
+/* The L2 table of entry i as it is, checked; *l2_off is 0 if there is none.
+ * Not own: snapshots have it, too.
+ */
+int rv_qcow2_l2_find (struct rv_qcow2 *q, uint64_t i, uint64_t *l2_off,
+                      bool *own, rawview_error *err);
 
 /* The L2 table of entry i, made or copied if it is missing or shared; checked
  * before its first use.  The old one goes to freed.

@@ -453,5 +453,6 @@ const struct rv_format_ops rv_format_qcow2 = {
   .map = rv_qcow2_map,
   .snapshots = snapshots,
   .check = rv_qcow2_check,
+  .write = &rv_qcow2_write_ops,
   .close = qcow2_close,
 };

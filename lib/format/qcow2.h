@@ -35,6 +35,21 @@ struct rv_qcow2 {
 int rv_qcow2_map (struct rv_format *format, uint64_t off, uint64_t len,
                   struct rv_map *map, uint64_t *damaged, rawview_error *err);
 
+/* Guest bytes of one L1 entry, as a shift. */
+unsigned rv_qcow2_l1_shift (const struct rv_qcow2 *q);
+
+/* NULL or what is wrong with an L1 entry that is not 0. */
+const char *rv_qcow2_l1_entry_wrong (struct rv_qcow2 *q, uint64_t entry);
+
+/* The sentences about entries: the same for all who meet them.  guest_off: of
+ * the cluster.
+ */
+int rv_qcow2_bad_l1_entry (const struct rv_qcow2 *q, uint64_t i, uint64_t entry,
+                           const char *wrong, rawview_error *err);
+int rv_qcow2_bad_l2_entry (const struct rv_qcow2 *q, uint64_t guest_off,
+                           uint64_t entry, const char *wrong,
+                           rawview_error *err);
+
 int rv_qcow2_check (struct rv_format *format,
                     void (*cb) (void *opaque, rawview_finding finding,
                                 const char *msg),
