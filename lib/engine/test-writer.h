@@ -534,9 +534,11 @@ test_writer_close (struct test_writer *w)
 static TEST_UNUSED uint64_t
 test_on_disk (const struct test_writer *w, uint64_t table, uint64_t i)
 {
-  uint64_t entry;
+  uint64_t entry = UINT64_MAX;
 
-  memcpy (&entry, w->files[TABLE_FILE].bytes + table + i * 8, 8);
+  CHECK_EQ_INT (
+      rv_io_pread (w->files[TABLE_FILE].ram, &entry, 8, table + i * 8, NULL),
+      0);
   return entry;
 }
 
