@@ -109,6 +109,31 @@ byte_at (rawview_image *image, uint64_t off)
   return c;
 }
 
+static void
+check_file_is (const char *name, const void *bytes, size_t len)
+{
+  CLEANUP_FREE char *path = test_path (name), *got = malloc (len);
+  CLEANUP_CLOSE int fd = open (path, O_RDONLY);
+
+  CHECK (pread (fd, got, len, 0) == (ssize_t) len);
+  CHECK_MEM_EQ (got, bytes, len);
+}
+
+static void
+found (void *opaque, rawview_finding finding, const char *msg)
+{
+  TEST_FAIL ("found: %s", msg);
+}
+
+static void
+check_finds_nothing (rawview_image *image)
+{
+  rawview_check_result result;
+
+  CHECK_OK (rawview_check (image, found, NULL, &result, &err), err);
+  CHECK_EQ_U64 (result.corruptions + result.check_errors + result.leaks, 0);
+}
+
 /*--- A writer -----------------------------------------------------------*/
 
 static void
@@ -189,6 +214,57 @@ after_the_end_it_is_read_only (void)
   CHECK_EQ_INT (byte_at (a, 0), 'r');
 }
 
+/* Grain 0 and a grain whose table, too, holds nothing yet. */
+static void
+a_sparse_vmdk_is_written_in_place (void)
+{
+  char want[GRAIN] = "first", got[GRAIN];
+
+  vmdk_file ("disk.vmdk", "parentCID=ffffffff\n");
+  test_file ("disk.vmdk", vmdk.b, AT_DATA * SECTOR);
+  REQUIRE_OK (open_it (&a, "disk.vmdk"), err);
+  REQUIRE_OK (rawview_make_writable (a, &err), err);
+  check_file_is ("disk.vmdk", vmdk.b, AT_DATA * SECTOR);
+  CHECK_OK (rawview_pwrite (a, want, sizeof want, 0, &err), err);
+  CHECK_OK (rawview_pwrite (a, "x", 1, 200 * GRAIN + 77, &err), err);
+  CHECK_OK (rawview_flush (a, &err), err);
+  CHECK_OK (rawview_finish (a, &err), err);
+  REQUIRE_OK (open_it (&a, "disk.vmdk"), err);
+  CHECK_OK (rawview_pread (a, got, sizeof got, 0, &err), err);
+  CHECK_MEM_EQ (got, want, sizeof got);
+  CHECK_EQ_INT (byte_at (a, 200 * GRAIN + 77), 'x');
+  CHECK_EQ_INT (byte_at (a, 200 * GRAIN + 78), 0);
+  check_finds_nothing (a);
+}
+
+/* The check sees what was written a moment ago. */
+static void
+a_qcow2_is_written_and_checked_meanwhile (void)
+{
+  struct test_qcow2 t;
+
+  test_qcow2_init (&t, 16, AT_FREE, 8 * SIZE);
+  for (unsigned i = 0; i < AT_FREE; i++)
+    put_be16 (test_qcow2_at (&t, AT_REFBLOCK) + 2 * i, 1);
+  test_file ("disk", t.p, t.len);
+  REQUIRE_OK (open_it (&a, "disk"), err);
+  if (a->chain.ptr[0]->ops->write == NULL) {
+    test_qcow2_release (&t);
+    SKIP ("QCOW2 is not written yet");
+  }
+  CHECK_OK (rawview_make_writable (a, &err), err);
+  check_file_is ("disk", t.p, t.len);
+  test_qcow2_release (&t);
+  for (uint64_t i = 0; i < 8; i++) {
+    CHECK_OK (rawview_pwrite (a, "abc", 3, i * SIZE + 100, &err), err);
+    CHECK_OK (rawview_trim (a, SIZE, i / 2 * SIZE, &err), err);
+    check_finds_nothing (a);
+  }
+  CHECK_EQ_INT (byte_at (a, 7 * SIZE + 102), 'c');
+  CHECK_OK (rawview_finish (a, &err), err);
+  check_finds_nothing (a);
+}
+
 /*--- One at a time ------------------------------------------------------*/
 
 static void
@@ -243,8 +319,6 @@ all_files_are_taken_or_none (void)
                                 "RW 128 FLAT \"1.raw\" 0\n"
                                 "RW 128 FLAT \"2.raw\" 0\n");
   REQUIRE_OK (open_it (&a, "split.vmdk"), err);
-  if (a->chain.ptr[0]->ops->write == NULL)
-    SKIP ("VMDKs are not written yet");
   REQUIRE_OK (open_raw (&b, "2.raw"), err);
   CHECK_FAILS (rawview_make_writable (a, &err), RAWVIEW_ERROR_REFUSED,
                "*2.raw is in use*");
@@ -324,6 +398,8 @@ a_parent_is_not_written_while_it_has_children (void)
   test_symlink ("parent.vmdk", "e.vmdk");
   CLEANUP_FREE char *parent = test_path ("parent.vmdk");
   REQUIRE_OK (open_it (&a, "parent.vmdk"), err);
+  CHECK_FAILS (rawview_make_writable (a, &err), RAWVIEW_ERROR_REFUSED,
+               "*parent.vmdk is the parent of child.vmdk*; overlay=FILE*");
   CHECK_OK (rv_base_of (AT_FDCWD, parent, &base, &err), err);
   CHECK_FAILS (rv_beside_children (&base, a->chain.ptr[0], &err),
                RAWVIEW_ERROR_REFUSED,
@@ -445,6 +521,8 @@ main (void)
   RUN (requests_outside_of_the_disk_are_the_callers_mistake);
   RUN (readers_write_nothing);
   RUN (after_the_end_it_is_read_only);
+  RUN (a_sparse_vmdk_is_written_in_place);
+  RUN (a_qcow2_is_written_and_checked_meanwhile);
   RUN (a_writer_keeps_others_out_until_it_ends);
   RUN (without_locks_too_a_process_has_one_writer);
   RUN (all_files_are_taken_or_none);
