@@ -106,6 +106,13 @@ grow_table (struct rv_tables *t)
   free (old);
 }
 
+/* What a piece takes, which of a patch is more than its bytes. */
+static size_t
+weight (const struct rv_piece *p)
+{
+  return sizeof *p + sizeof *p->current + p->len;
+}
+
 /* nr_tables comes before came: who has seen came knows that there is something
  * to look for.
  */
@@ -120,7 +127,7 @@ insert (struct rv_tables *t, struct rv_piece *p)
   p->chain = *to;
   *to = p;
   t->nr_pieces++;
-  t->bytes += p->len;
+  t->bytes += weight (p);
   if (!p->patch) {
     t->nr_tables++;
     t->came++;
@@ -145,7 +152,7 @@ rv_piece_remove (struct rv_tables *t, struct rv_piece *p)
     from = &(*from)->chain;
   *from = p->chain;
   t->nr_pieces--;
-  t->bytes -= p->len;
+  t->bytes -= weight (p);
   if (!p->patch) {
     t->nr_tables--;
     t->left++;

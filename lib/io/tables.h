@@ -76,7 +76,9 @@ int rv_tables_patch (struct rv_tables *tables, struct rv_io *io, uint64_t off,
                      const void *bytes, size_t n, enum rv_phase phase,
                      rawview_error *err);
 
-/* Bytes that unwritten pieces and patches take. */
+/* Bytes of memory that unwritten pieces and patches take, those that are being
+ * written too.
+ */
 size_t rv_tables_dirty (struct rv_tables *tables);
 
 /* Takes all changes made so far, in one instant; later ones are for the next

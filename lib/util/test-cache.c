@@ -348,6 +348,152 @@ threads_that_evict_each_other_see_right_bytes (void)
   }
 }
 
+/*--- Put and forget -----------------------------------------------------*/
+
+static void
+put (struct rv_cache *c, uint64_t n, uint8_t byte)
+{
+  struct rv_cache_key key = { &owner1, n, 0 };
+  uint8_t bytes[LEN];
+
+  memset (bytes, byte, LEN);
+  rv_cache_put (c, &key, LEN, bytes);
+}
+
+/* The bytes of block n, which is not loaded. */
+static int
+cached (struct rv_cache *c, uint64_t n)
+{
+  struct rv_cache_key key = { &owner1, n, 0 };
+  struct rv_cache_block *block;
+  const uint8_t *bytes;
+  int r;
+
+  if (!rv_cache_peek (c, &key, &block, &bytes))
+    return -1;
+  r = bytes[0];
+  rv_cache_unpin (c, block);
+  return r;
+}
+
+static void
+what_is_put_need_not_be_loaded (void)
+{
+  CLEANUP_CACHE struct rv_cache *c = NULL;
+  struct source s = { 0 };
+  rawview_error err;
+
+  REQUIRE_OK (rv_cache_new (2 * LEN, &c, &err), err);
+  put (c, 1, 1);
+  CHECK (look_at (c, &s, 1, &err));
+  put (c, 1, 77);
+  CHECK_EQ_INT (cached (c, 1), 77);
+  CHECK_EQ_U64 (s.loads, 0);
+  put (c, 2, 2);
+  put (c, 3, 3); /* within the budget, too */
+  CHECK_EQ_INT (cached (c, 1), -1);
+  CHECK_EQ_INT (cached (c, 2), 2);
+  CHECK_EQ_INT (cached (c, 3), 3);
+}
+
+static void
+nothing_is_kept_of_what_is_put_without_a_budget (void)
+{
+  CLEANUP_CACHE struct rv_cache *c = NULL;
+  rawview_error err;
+
+  REQUIRE_OK (rv_cache_new (LEN - 1, &c, &err), err);
+  put (c, 1, 1);
+  CHECK_EQ_INT (cached (c, 1), -1);
+}
+
+static void
+who_has_a_replaced_block_keeps_it (void)
+{
+  CLEANUP_CACHE struct rv_cache *c = NULL;
+  struct rv_cache_block *block;
+  struct source s = { 0 };
+  const uint8_t *bytes;
+  rawview_error err;
+
+  REQUIRE_OK (rv_cache_new (2 * LEN, &c, &err), err);
+  REQUIRE_OK (pin (c, &s, 1, &block, &bytes, &err), err);
+  put (c, 1, 77);
+  CHECK_EQ_INT (cached (c, 1), 77);
+  CHECK_EQ_INT (bytes[LEN - 1], 1);
+  rv_cache_unpin (c, block);
+  CHECK_EQ_INT (cached (c, 1), 77);
+}
+
+struct replacer {
+  struct rv_cache *cache;
+  bool fail;
+};
+
+/* Something else is put there while it is loaded. */
+static int
+load_and_replace (void *opaque, void *buf, size_t len, rawview_error *err)
+{
+  struct replacer *r = opaque;
+
+  memset (buf, 1, len);
+  put (r->cache, 1, 77);
+  return r->fail ? rv_error_set (err, RAWVIEW_ERROR_IO, EIO, "failed") : 0;
+}
+
+static void
+what_was_being_loaded_does_not_come_back (void)
+{
+  for (int fail = 0; fail <= 1; fail++) {
+    CLEANUP_CACHE struct rv_cache *c = NULL;
+    struct rv_cache_key key = { &owner1, 1, 0 };
+    struct rv_cache_block *block;
+    const uint8_t *bytes;
+    rawview_error err;
+    struct replacer r = { .fail = fail };
+
+    REQUIRE_OK (rv_cache_new (2 * LEN, &c, &err), err);
+    r.cache = c;
+    CHECK_EQ_INT (
+        rv_cache_pin (c, &key, LEN, load_and_replace, &r, &block, &bytes, &err),
+        fail ? -1 : 0);
+    if (!fail) {
+      CHECK_EQ_INT (bytes[0], 1);
+      rv_cache_unpin (c, block);
+    }
+    CHECK_EQ_INT (cached (c, 1), 77);
+  }
+}
+
+static void
+all_blocks_of_a_place_that_reach_far_enough_are_forgotten (void)
+{
+  const struct rv_cache_key keys[] = { { &owner1, 5, 1 },
+                                       { &owner1, 5, 2 },
+                                       { &owner1, 5, 3 },
+                                       { &owner2, 5, 3 },
+                                       { &owner1, 6, 3 } };
+  CLEANUP_CACHE struct rv_cache *c = NULL;
+  struct rv_cache_block *held, *block;
+  const uint8_t *bytes;
+  rawview_error err;
+  char b[LEN] = { 9 };
+
+  REQUIRE_OK (rv_cache_new (10 * LEN, &c, &err), err);
+  for (unsigned i = 0; i < 5; i++)
+    rv_cache_put (c, &keys[i], LEN, b);
+  REQUIRE (rv_cache_peek (c, &keys[1], &held, &bytes));
+  rv_cache_forget (c, &owner1, 5, 1);
+  for (unsigned i = 0; i < 5; i++) {
+    bool there = rv_cache_peek (c, &keys[i], &block, &bytes);
+
+    CHECK_EQ_INT (there, i != 1 && i != 2);
+    if (there)
+      rv_cache_unpin (c, block);
+  }
+  rv_cache_unpin (c, held);
+}
+
 int
 main (void)
 {
@@ -362,5 +508,10 @@ main (void)
   TEST (an_error_is_told_to_all_who_wait);
   TEST (other_blocks_need_not_wait);
   TEST (threads_that_evict_each_other_see_right_bytes);
+  TEST (what_is_put_need_not_be_loaded);
+  TEST (nothing_is_kept_of_what_is_put_without_a_budget);
+  TEST (who_has_a_replaced_block_keeps_it);
+  TEST (what_was_being_loaded_does_not_come_back);
+  TEST (all_blocks_of_a_place_that_reach_far_enough_are_forgotten);
   return test_result ();
 }
