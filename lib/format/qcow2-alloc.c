@@ -57,12 +57,15 @@ sort_frees (struct rv_qcow2_writing *w)
 static void
 add_free (struct rv_qcow2_writing *w, uint64_t off, uint64_t len)
 {
-  struct rv_qcow2_free *last = w->frees.ptr + w->frees.len - 1;
+  if (w->frees.len > w->frees_sorted) {
+    struct rv_qcow2_free *last = &w->frees.ptr[w->frees.len - 1];
 
-  if (w->frees.len > w->frees_sorted && last->off + last->len == off)
-    last->len += len;
-  else
-    rv_qcow2_frees_append (&w->frees, (struct rv_qcow2_free){ off, len });
+    if (last->off + last->len == off) {
+      last->len += len;
+      return;
+    }
+  }
+  rv_qcow2_frees_append (&w->frees, (struct rv_qcow2_free){ off, len });
 }
 
 /* Sorting waits until it pays. */
@@ -200,6 +203,20 @@ rv_qcow2_freed (struct rv_qcow2 *q, struct rv_freed_list *freed, uint64_t off,
   return 0;
 }
 
+/* What no entry may ever have named. */
+static const char *
+never_freed (struct rv_qcow2 *q, const struct rv_freed *freed)
+{
+  const struct rv_offsets *blocks = &q->metadata.refblocks;
+  const char *what = NULL;
+
+  rv_qcow2_reserved_clear (q->writing, freed->off, freed->len, &what);
+  if (rv_offsets_overlap (blocks, cluster_size (q), freed->off, freed->len) <
+      blocks->len)
+    what = "a refcount block";
+  return what;
+}
+
 /* Remembers which clusters of the range have refcount 0 now.  Without memory
  * they are not given out again in this run.
  */
@@ -237,12 +254,11 @@ rv_qcow2_release (struct rv_format *format, const struct rv_freed *freed,
 {
   struct rv_qcow2 *q = (struct rv_qcow2 *) format;
   struct rv_qcow2_writing *w = q->writing;
-  const char *what = NULL;
+  const char *what = never_freed (q, freed);
   LOCKED (&w->alloc_lock);
 
   if (freed->len == 0)
     return 0;
-  rv_qcow2_reserved_clear (w, freed->off, freed->len, &what);
   if (what)
     return rv_error_corrupt (err,
                              "%s: the QCOW2 host range at %#jx, %ju bytes, "

@@ -2,23 +2,34 @@
 
 #include <config.h>
 
+#include <errno.h>
+
 #include "format/test-qcow2-ram.h"
+#include "util/checked.h"
 
 #define BITS    9u
 #define CLUSTER (1ull << BITS)
+#define MAX     40000u
 
 static rawview_error err;
 
 static const struct rv_qcow2_create small = { .size = 1 << 20,
                                               .cluster_bits = BITS };
+static const struct rv_qcow2_create large = { .size = 64ull << 30,
+                                              .cluster_bits = 16 };
+
+static bool
+enable (struct test_ram *t)
+{
+  return CHECK_OK (test_ram_open (t, &err), err) &&
+         CHECK_OK (rv_qcow2_enable_write (t->format, &err), err);
+}
 
 /* An empty image, writable. */
 static bool
 begin (struct test_ram *t, const struct rv_qcow2_create *how)
 {
-  return CHECK_OK (test_ram_create (t, how, &err), err) &&
-         CHECK_OK (test_ram_open (t, &err), err) &&
-         CHECK_OK (rv_qcow2_enable_write (t->format, &err), err);
+  return CHECK_OK (test_ram_create (t, how, &err), err) && enable (t);
 }
 
 static uint64_t
@@ -30,28 +41,589 @@ count (struct test_ram *t, uint64_t off)
   return n;
 }
 
+/* All that was asked for; -1: failed, 0: less. */
+static uint64_t
+take (struct test_ram *t, uint64_t want)
+{
+  uint64_t off = 0, got = 0;
+
+  if (!CHECK_OK (rv_qcow2_alloc (t->q, want, &off, &got, &err), err))
+    return UINT64_MAX;
+  CHECK_EQ_U64 (got, want);
+  return off;
+}
+
+static int
+add (struct test_ram *t, uint64_t off, uint64_t len, int delta)
+{
+  struct rv_qcow2_writing *w = t->q->writing;
+  LOCKED (&w->alloc_lock);
+
+  return rv_qcow2_refcount_add (t->q, off, len, delta, &err);
+}
+
+static void
+release (struct test_ram *t, uint64_t off, uint64_t len)
+{
+  CHECK_OK (
+      rv_qcow2_release (t->format, &(struct rv_freed){ t->io, off, len }, &err),
+      err);
+}
+
+static void
+reuse (struct test_ram *t, uint64_t off, uint64_t len)
+{
+  rv_qcow2_reuse (t->format, &(struct rv_freed){ t->io, off, len });
+}
+
+static void
+give_back (struct test_ram *t, uint64_t off, uint64_t len)
+{
+  release (t, off, len);
+  reuse (t, off, len);
+}
+
+/*--- From the end -------------------------------------------------------*/
+
 static void
 new_clusters_are_behind_the_file_and_counted (void)
 {
   CLEANUP_RAM struct test_ram t;
-  uint64_t off, got, end;
+  uint64_t end;
 
   REQUIRE (begin (&t, &small));
   end = t.io->size;
-  REQUIRE_OK (rv_qcow2_alloc (t.q, 3, &off, &got, &err), err);
-  CHECK_EQ_U64 (off, end);
-  CHECK_EQ_U64 (got, 3);
-  CHECK_EQ_U64 (count (&t, off), 1);
-  CHECK_EQ_U64 (count (&t, off + 2 * CLUSTER), 1);
-  CHECK_EQ_U64 (count (&t, off + 3 * CLUSTER), 0);
-  REQUIRE_OK (rv_qcow2_alloc (t.q, 1, &off, &got, &err), err);
-  CHECK_EQ_U64 (off, end + 3 * CLUSTER);
+  CHECK_EQ_U64 (take (&t, 3), end);
+  CHECK_EQ_U64 (count (&t, end), 1);
+  CHECK_EQ_U64 (count (&t, end + 2 * CLUSTER), 1);
+  CHECK_EQ_U64 (count (&t, end + 3 * CLUSTER), 0);
+  CHECK_EQ_U64 (take (&t, 1), end + 3 * CLUSTER);
   CHECK_EQ_U64 (t.io->size, end); /* nothing is written yet */
+}
+
+static void
+a_last_cluster_that_is_not_whole_is_not_given_out (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t size;
+
+  REQUIRE_OK (test_ram_create (&t, &small, &err), err);
+  size = t.io->size;
+  REQUIRE_OK (rv_io_pwrite (t.io, "x", 1, size, &err), err);
+  REQUIRE (enable (&t));
+  CHECK_EQ_U64 (take (&t, 1), size + CLUSTER);
+}
+
+/* Takes n clusters, and writes them as if for guests. */
+static void
+fill (struct test_ram *t, unsigned n, uint64_t *offs)
+{
+  static const uint8_t data[64 * CLUSTER];
+
+  for (unsigned i = 0; i < n;) {
+    uint64_t got = 0;
+
+    /* One, two, three... a row ends where a block does. */
+    REQUIRE_OK (rv_qcow2_alloc (t->q, rv_min_u64 (i % 64 + 1, n - i), &offs[i],
+                                &got, &err),
+                err);
+    REQUIRE (got > 0 && got <= n - i);
+    REQUIRE_OK (rv_io_pwrite (t->io, data, got * CLUSTER, offs[i], &err), err);
+    for (uint64_t k = 1; k < got; k++)
+      offs[i + k] = offs[i] + k * CLUSTER;
+    i += got;
+  }
+}
+
+/* From nothing through blocks and perhaps larger tables, and back. */
+static void
+fill_and_empty (unsigned order, unsigned n)
+{
+  static uint64_t offs[MAX];
+  CLEANUP_RAM struct test_ram t;
+
+  REQUIRE_OK (test_ram_create (&t, &small, &err), err);
+  test_ram_width (&t, order);
+  REQUIRE (enable (&t));
+  fill (&t, n, offs);
+  for (unsigned i = 0; i < n; i += 7)
+    CHECK_EQ_U64 (count (&t, offs[i]), 1);
+  REQUIRE_OK (test_ram_flush (&t, &err), err);
+  for (unsigned i = 0; i < n; i++)
+    release (&t, offs[i], CLUSTER);
+  REQUIRE_OK (test_ram_flush (&t, &err), err);
+  for (unsigned i = 0; i < n; i++)
+    reuse (&t, offs[i], CLUSTER);
+  /* They all come back, before any new one. */
+  fill (&t, n, offs);
+  REQUIRE_OK (test_ram_flush (&t, &err), err);
+  REQUIRE_OK (rv_qcow2_end_write (t.format, &err), err);
+  CHECK_CLEAN (&t, n);
+  for (unsigned i = 0; i < n; i++)
+    release (&t, offs[i], CLUSTER);
+  REQUIRE_OK (rv_qcow2_end_write (t.format, &err), err);
+  CHECK_CLEAN (&t, 0);
+}
+
+static void
+refcounts_of_all_widths_can_be_changed (void)
+{
+  for (unsigned order = 0; order <= 6; order++)
+    fill_and_empty (order, 5000);
+}
+
+static void
+the_refcount_table_grows_again_and_again (void)
+{
+  fill_and_empty (4, 20000);
+  fill_and_empty (6, MAX);
+}
+
+static void
+a_larger_table_changes_nothing_else_of_the_header (void)
+{
+  static uint64_t offs[5000];
+  CLEANUP_RAM struct test_ram t;
+  uint8_t head[CLUSTER];
+
+  REQUIRE_OK (test_ram_create (&t, &small, &err), err);
+  test_ram_width (&t, 6);
+  memset (t.bytes + 112, 0xab, CLUSTER - 112);
+  memcpy (head, t.bytes, CLUSTER);
+  REQUIRE (enable (&t));
+  fill (&t, 5000, offs);
+  CHECK_MEM_EQ (t.bytes, head, CLUSTER);
+  REQUIRE_OK (test_ram_flush (&t, &err), err);
+  CHECK (memcmp (t.bytes + 48, head + 48, 12) != 0);
+  memcpy (head + 48, t.bytes + 48, 12);
+  CHECK_MEM_EQ (t.bytes, head, CLUSTER);
+}
+
+static void
+tables_that_were_made_are_protected (void)
+{
+  static uint64_t offs[5000];
+  CLEANUP_RAM struct test_ram t;
+  struct rv_qcow2_writing *w;
+
+  REQUIRE_OK (test_ram_create (&t, &small, &err), err);
+  test_ram_width (&t, 6);
+  REQUIRE (enable (&t));
+  w = t.q->writing;
+  fill (&t, 5000, offs);
+  for (uint64_t i = 0; i < w->reftable_len; i += 8) {
+    uint64_t block = rv_be64 (w->reftable + i);
+
+    if (block != 0 && block != 2 * CLUSTER)
+      CHECK_EQ_U64 (rv_qcow2_own_clear (t.q, block, CLUSTER), 0);
+  }
+  for (uint64_t in = 0; in < w->reftable_len; in += CLUSTER)
+    CHECK_EQ_U64 (rv_qcow2_own_clear (t.q, w->reftable_off + in, CLUSTER), 0);
+  for (unsigned i = 0; i < 5000; i++)
+    CHECK_EQ_U64 (rv_qcow2_own_clear (t.q, offs[i], CLUSTER), CLUSTER);
+}
+
+/* Clusters of 2 MiB: blocks and tables of many pieces. */
+static void
+large_clusters_have_blocks_of_many_pieces (void)
+{
+  static const struct rv_qcow2_create how = { .size = 1 << 20,
+                                              .cluster_bits = 21 };
+  CLEANUP_RAM struct test_ram t;
+  uint64_t last;
+
+  REQUIRE (begin (&t, &how));
+  for (unsigned i = 0; i < 70000; i++)
+    take (&t, 1);
+  last = take (&t, 1);
+  CHECK_EQ_U64 (count (&t, last), 1);
+  CHECK_EQ_U64 (count (&t, last - (32769ull << 21)), 1);
+  CHECK_EQ_U64 (count (&t, last + (1ull << 21)), 0);
+}
+
+/*--- Limits -------------------------------------------------------------*/
+
+static void
+clusters_behind_the_end_that_are_counted_are_left_alone (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t end;
+
+  REQUIRE_OK (test_ram_create (&t, &small, &err), err);
+  end = t.io->size;
+  rv_put_be16 (t.bytes + 2 * CLUSTER + (end / CLUSTER) * 2, 1);
+  rv_put_be16 (t.bytes + 2 * CLUSTER + (end / CLUSTER + 1) * 2, 7);
+  rv_put_be16 (t.bytes + 2 * CLUSTER + (end / CLUSTER + 4) * 2, 1);
+  REQUIRE (enable (&t));
+  CHECK_EQ_U64 (take (&t, 2), end + 2 * CLUSTER);
+  CHECK_EQ_U64 (take (&t, 4), end + 5 * CLUSTER);
+  CHECK_EQ_U64 (count (&t, end), 1);
+  CHECK_EQ_U64 (count (&t, end + CLUSTER), 7);
+  CHECK_EQ_U64 (count (&t, end + 4 * CLUSTER), 1);
+}
+
+/* Three blocks of 64 KiB that say that all 1.5 Mi clusters are in use. */
+static void
+too_many_of_them_are_refused (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t off, got, end;
+  uint8_t *block;
+
+  REQUIRE_OK (test_ram_create (&t, &large, &err), err);
+  test_ram_width (&t, 0);
+  end = t.io->size;
+  block = calloc (3, 1 << 16);
+  REQUIRE (block != NULL);
+  REQUIRE_OK (rv_io_pwrite (t.io, block, 3 << 16, end, &err), err);
+  free (block);
+  memset (t.bytes + (2 << 16), 0xff, 1 << 16);
+  memset (t.bytes + end, 0xff, 2 << 16);
+  rv_put_be64 (t.bytes + (1 << 16) + 8, end);
+  rv_put_be64 (t.bytes + (1 << 16) + 16, end + (1 << 16));
+  REQUIRE (enable (&t));
+  for (unsigned i = 0; i < 2; i++) {
+    CHECK_EQ_INT (rv_qcow2_alloc (t.q, 1, &off, &got, &err), -1);
+    CHECK_ERROR (err, RAWVIEW_ERROR_LIMIT,
+                 "disk: * clusters behind the end *refcounts*");
+    CHECK_EQ_INT (err.errnum, ENOSPC);
+  }
+}
+
+static void
+a_table_that_may_not_grow_says_so (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  struct rv_qcow2_writing *w;
+  uint64_t off, got;
+
+  REQUIRE (begin (&t, &small));
+  w = t.q->writing;
+  /* 2^20 blocks of 256 clusters. */
+  w->next = (1ull << 20) * 256 * CLUSTER;
+  CHECK_EQ_INT (rv_qcow2_alloc (t.q, 1, &off, &got, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_LIMIT, "disk: *refcount table*8388608*");
+  CHECK_EQ_INT (err.errnum, ENOSPC);
+  w->next -= 8192 * CLUSTER; /* no room for the new table itself */
+  CHECK_EQ_INT (rv_qcow2_alloc (t.q, 1, &off, &got, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_LIMIT, "disk: *refcount table*8388608*");
+  CHECK_EQ_U64 (w->own.len, 0);
+  w->next -= 100000 * CLUSTER;
+  CHECK (take (&t, 1) > w->end);
+}
+
+static void
+a_refcount_stays_between_nothing_and_its_width (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t off;
+
+  REQUIRE_OK (test_ram_create (&t, &small, &err), err);
+  test_ram_width (&t, 1);
+  REQUIRE (enable (&t));
+  off = take (&t, 20);
+  CHECK_OK (add (&t, off, 20 * CLUSTER, 1), err);
+  CHECK_OK (add (&t, off + 15 * CLUSTER, 1, 1), err);
+  CHECK_EQ_INT (add (&t, off, 20 * CLUSTER, 1), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "disk: *refcount 3*2 bits*");
+  for (unsigned i = 0; i < 20; i++)
+    CHECK_EQ_U64 (count (&t, off + i * CLUSTER), i == 15 ? 3 : 2);
+  CHECK_OK (add (&t, off, 20 * CLUSTER, -1), err);
+  CHECK_OK (add (&t, off, 3 * CLUSTER, -1), err);
+  CHECK_EQ_INT (add (&t, off + 2 * CLUSTER, 4 * CLUSTER, -1), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "disk: *refcount*is 0*");
+  CHECK_EQ_U64 (count (&t, off + 3 * CLUSTER), 1);
+  CHECK_EQ_INT (add (&t, 1ull << 40, CLUSTER, -1), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "disk: *refcount*is 0*");
+  CHECK_EQ_INT (add (&t, UINT64_MAX - 5, CLUSTER, -1), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "*impossible*");
+}
+
+/* One bit more fails in the second piece: the first is as it was. */
+static void
+a_range_is_counted_whole_or_not_at_all (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t off;
+
+  REQUIRE (begin (&t, &small));
+  off = take (&t, 200);
+  release (&t, off + 199 * CLUSTER, CLUSTER);
+  CHECK_EQ_INT (add (&t, off, 200 * CLUSTER, -1), -1);
+  for (unsigned i = 0; i < 199; i++)
+    CHECK_EQ_U64 (count (&t, off + i * CLUSTER), 1);
+}
+
+/*--- Given back ---------------------------------------------------------*/
+
+static void
+what_is_released_is_not_given_out_before_reuse (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t off, behind;
+
+  REQUIRE (begin (&t, &small));
+  off = take (&t, 4);
+  release (&t, off + CLUSTER, 2 * CLUSTER);
+  CHECK_EQ_U64 (count (&t, off + CLUSTER), 0);
+  behind = take (&t, 1);
+  CHECK_EQ_U64 (behind, off + 4 * CLUSTER);
+  reuse (&t, off + CLUSTER, 2 * CLUSTER);
+  CHECK_EQ_U64 (take (&t, 2), off + CLUSTER);
+  CHECK_EQ_U64 (take (&t, 1), behind + CLUSTER);
+}
+
+static void
+what_is_given_back_reads_as_zeros (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint8_t data[3 * CLUSTER];
+  uint64_t off;
+
+  REQUIRE (begin (&t, &small));
+  off = take (&t, 3);
+  memset (data, 0x55, sizeof data);
+  REQUIRE_OK (rv_io_pwrite (t.io, data, sizeof data, off, &err), err);
+  release (&t, off + CLUSTER, 2 * CLUSTER);
+  CHECK_EQ_INT (t.bytes[off + CLUSTER], 0x55);
+  reuse (&t, off + CLUSTER, 2 * CLUSTER);
+  CHECK_EQ_INT (t.bytes[off + CLUSTER - 1], 0x55);
+  CHECK_EQ_INT (t.bytes[off + CLUSTER], 0);
+  CHECK_EQ_INT (t.bytes[off + 3 * CLUSTER - 1], 0);
+}
+
+static void
+what_others_still_have_is_not_given_out (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t off;
+
+  REQUIRE (begin (&t, &small));
+  off = take (&t, 3);
+  REQUIRE_OK (add (&t, off + CLUSTER, CLUSTER, 1), err);
+  give_back (&t, off, 3 * CLUSTER);
+  CHECK_EQ_U64 (count (&t, off + CLUSTER), 1);
+  CHECK_EQ_U64 (take (&t, 1), off);
+  CHECK_EQ_U64 (take (&t, 1), off + 2 * CLUSTER);
+  CHECK_EQ_U64 (take (&t, 1), off + 3 * CLUSTER);
+}
+
+/* Two compressed clusters share one: readers of the second may still be there
+ * when those of the first have left.
+ */
+static void
+a_shared_cluster_waits_for_the_last_reader (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t off;
+
+  REQUIRE (begin (&t, &small));
+  off = take (&t, 1);
+  REQUIRE_OK (add (&t, off, CLUSTER, 1), err);
+  release (&t, off, 100);
+  release (&t, off + 100, 200);
+  reuse (&t, off, 100);
+  CHECK_EQ_U64 (take (&t, 1), off + CLUSTER);
+  reuse (&t, off + 100, 200);
+  CHECK_EQ_U64 (take (&t, 1), off);
+}
+
+/* The same when two entries had the very same range. */
+static void
+a_range_that_two_had_waits_for_the_second (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t off;
+
+  REQUIRE (begin (&t, &small));
+  off = take (&t, 1);
+  REQUIRE_OK (add (&t, off, CLUSTER, 1), err);
+  release (&t, off, CLUSTER);
+  release (&t, off, CLUSTER);
+  reuse (&t, off, CLUSTER);
+  CHECK_EQ_U64 (take (&t, 1), off + CLUSTER);
+  reuse (&t, off, CLUSTER);
+  CHECK_EQ_U64 (take (&t, 1), off);
+}
+
+/* A compressed cluster of a few bytes may touch two host clusters. */
+static void
+all_clusters_that_bytes_touch_are_released (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t off;
+
+  REQUIRE (begin (&t, &small));
+  off = take (&t, 3);
+  give_back (&t, off + CLUSTER - 1, 2);
+  CHECK_EQ_U64 (count (&t, off), 0);
+  CHECK_EQ_U64 (count (&t, off + CLUSTER), 0);
+  CHECK_EQ_U64 (count (&t, off + 2 * CLUSTER), 1);
+  CHECK_EQ_U64 (take (&t, 2), off);
+}
+
+static void
+what_was_not_released_is_not_reused (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t off;
+
+  REQUIRE (begin (&t, &small));
+  off = take (&t, 2);
+  reuse (&t, off, CLUSTER);
+  CHECK_EQ_U64 (take (&t, 1), off + 2 * CLUSTER);
+  CHECK_EQ_U64 (count (&t, off), 1);
+}
+
+static void
+tables_cannot_be_released (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  struct rv_freed header = { NULL, 0, CLUSTER }, l1 = { NULL, 3 * CLUSTER, 1 },
+                  block = { NULL, 3 * CLUSTER - 1, 1 };
+
+  REQUIRE (begin (&t, &small));
+  CHECK_EQ_INT (rv_qcow2_release (t.format, &header, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "*the header is there*");
+  CHECK_EQ_INT (rv_qcow2_release (t.format, &l1, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "*the L1 table is there*");
+  CHECK_EQ_INT (rv_qcow2_release (t.format, &block, &err), -1);
+  CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "*a refcount block is there*");
+  CHECK_EQ_U64 (count (&t, 0), 1);
+  CHECK_EQ_U64 (count (&t, 2 * CLUSTER), 1);
+}
+
+static void
+a_table_of_this_run_is_protected_until_its_reuse (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint64_t off;
+
+  REQUIRE (begin (&t, &small));
+  REQUIRE_OK (rv_qcow2_alloc_table (t.q, &off, &err), err);
+  CHECK_EQ_U64 (rv_qcow2_own_clear (t.q, off, CLUSTER), 0);
+  CHECK_EQ_U64 (rv_qcow2_own_clear (t.q, off + CLUSTER - 1, 5), 0);
+  CHECK_EQ_U64 (rv_qcow2_own_clear (t.q, off + CLUSTER, 5), 5);
+  CHECK_EQ_U64 (rv_qcow2_own_clear (t.q, off - 7, 50), 7);
+  release (&t, off, CLUSTER);
+  CHECK_EQ_U64 (rv_qcow2_own_clear (t.q, off, CLUSTER), 0);
+  reuse (&t, off, CLUSTER);
+  CHECK_EQ_U64 (rv_qcow2_own_clear (t.q, off, CLUSTER), CLUSTER);
+  CHECK_EQ_U64 (take (&t, 1), off);
+}
+
+static void
+adjoining_freed_clusters_become_one_range_but_bytes_do_not (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  struct rv_freed_list list = { 0 };
+
+  REQUIRE (begin (&t, &small));
+  CHECK_OK (rv_qcow2_freed (t.q, &list, 8 * CLUSTER, CLUSTER, &err), err);
+  CHECK_OK (rv_qcow2_freed (t.q, &list, 9 * CLUSTER, CLUSTER, &err), err);
+  CHECK_EQ_U64 (list.len, 1);
+  CHECK_EQ_U64 (list.ptr[0].len, 2 * CLUSTER);
+  CHECK_OK (rv_qcow2_freed (t.q, &list, 10 * CLUSTER, 100, &err), err);
+  CHECK_OK (rv_qcow2_freed (t.q, &list, 10 * CLUSTER + 100, 100, &err), err);
+  CHECK_EQ_U64 (list.len, 3);
+  rv_freed_list_release (&list);
+}
+
+/* Each second cluster of many, so that nothing adjoins: this must not take
+ * time by their square.
+ */
+static void
+many_scattered_clusters_come_and_go_quickly (void)
+{
+  static uint64_t offs[100000];
+  const unsigned n = sizeof offs / sizeof offs[0];
+  CLEANUP_RAM struct test_ram t;
+  uint64_t end;
+
+  REQUIRE (begin (&t, &large));
+  for (unsigned i = 0; i < n; i++) {
+    offs[i] = take (&t, 1);
+    take (&t, 1);
+  }
+  end = ((struct rv_qcow2_writing *) t.q->writing)->next;
+  for (unsigned i = 0; i < n; i++)
+    release (&t, offs[i], 1 << 16);
+  for (unsigned i = 0; i < n; i++)
+    reuse (&t, offs[i], 1 << 16);
+  for (unsigned i = 0; i < n; i++) {
+    uint64_t one = take (&t, 1);
+
+    CHECK (one < end);
+    give_back (&t, one, 1 << 16);
+  }
+  for (unsigned i = 0; i < n; i++)
+    CHECK (take (&t, 1) < end);
+  CHECK_EQ_U64 (take (&t, 64), end);
+}
+
+/*--- Faults -------------------------------------------------------------*/
+
+/* Every operation of the storage fails once: what is asked for again then
+ * works, and nothing is counted that nobody has got.
+ */
+static void
+a_failure_leaves_all_as_it_was (void)
+{
+  for (unsigned nth = 1; nth < 12; nth++) {
+    CLEANUP_RAM struct test_ram t;
+    struct rv_io_faults faults = { .kinds = RV_FAULT_READ,
+                                   .errnum = EIO,
+                                   .once = true };
+    uint64_t off, got;
+    unsigned taken = 0;
+
+    REQUIRE_OK (test_ram_create (&t, &small, &err), err);
+    test_ram_width (&t, 6);
+    REQUIRE_OK (rv_io_faults_new (t.io, &faults, &t.fault, &err), err);
+    REQUIRE (enable (&t));
+    faults.countdown = nth;
+    while (taken < 4200) {
+      if (rv_qcow2_alloc (t.q, 50, &off, &got, &err) == -1)
+        CHECK_ERROR (err, RAWVIEW_ERROR_IO, "*");
+      else {
+        static const uint8_t data[50 * CLUSTER];
+
+        taken += got;
+        REQUIRE_OK (rv_io_pwrite (t.io, data, got * CLUSTER, off, &err), err);
+      }
+    }
+    REQUIRE_OK (test_ram_flush (&t, &err), err);
+    REQUIRE_OK (rv_qcow2_end_write (t.format, &err), err);
+    CHECK_CLEAN (&t, taken);
+  }
 }
 
 int
 main (void)
 {
   TEST (new_clusters_are_behind_the_file_and_counted);
+  TEST (a_last_cluster_that_is_not_whole_is_not_given_out);
+  TEST (refcounts_of_all_widths_can_be_changed);
+  TEST (the_refcount_table_grows_again_and_again);
+  TEST (a_larger_table_changes_nothing_else_of_the_header);
+  TEST (tables_that_were_made_are_protected);
+  TEST (large_clusters_have_blocks_of_many_pieces);
+  TEST (clusters_behind_the_end_that_are_counted_are_left_alone);
+  TEST (too_many_of_them_are_refused);
+  TEST (a_table_that_may_not_grow_says_so);
+  TEST (a_refcount_stays_between_nothing_and_its_width);
+  TEST (a_range_is_counted_whole_or_not_at_all);
+  TEST (what_is_released_is_not_given_out_before_reuse);
+  TEST (what_is_given_back_reads_as_zeros);
+  TEST (what_others_still_have_is_not_given_out);
+  TEST (a_shared_cluster_waits_for_the_last_reader);
+  TEST (a_range_that_two_had_waits_for_the_second);
+  TEST (all_clusters_that_bytes_touch_are_released);
+  TEST (what_was_not_released_is_not_reused);
+  TEST (tables_cannot_be_released);
+  TEST (a_table_of_this_run_is_protected_until_its_reuse);
+  TEST (adjoining_freed_clusters_become_one_range_but_bytes_do_not);
+  TEST (many_scattered_clusters_come_and_go_quickly);
+  TEST (a_failure_leaves_all_as_it_was);
   return test_result ();
 }

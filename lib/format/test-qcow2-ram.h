@@ -50,6 +50,21 @@ test_ram_create (struct test_ram *t, const struct rv_qcow2_create *how,
   return rv_qcow2_create (t->io, how, err);
 }
 
+/* Refcounts of another width, in an image that is just created and has one
+ * refcount block.
+ */
+static TEST_UNUSED void
+test_ram_width (struct test_ram *t, unsigned order)
+{
+  unsigned bits = rv_be32 (t->bytes + 20);
+  uint8_t *block = t->bytes + (2ull << bits);
+
+  rv_put_be32 (t->bytes + 96, order);
+  memset (block, 0, 1ull << bits);
+  for (uint64_t i = 0; i < t->io->size >> bits; i++)
+    rv_qcow2_refcount_set (block, i, order, 1);
+}
+
 /* Keeps the bytes. */
 static TEST_UNUSED void
 test_ram_close (struct test_ram *t)
