@@ -11,6 +11,8 @@
 #include "io/io.h"
 #include "util/error.h"
 
+#define TORN_UNIT 512u
+
 struct fault_io {
   struct rv_io base;
   struct rv_io *parent;
@@ -81,13 +83,22 @@ fault_allocated (struct rv_io *io)
 
 /*--- Changes ------------------------------------------------------------*/
 
+/* How much of a write that fails arrives?  Storage does not tear sectors. */
+static size_t
+torn_len (const struct rv_io_faults *faults, size_t len, uint64_t off)
+{
+  uint64_t end = (off + len / 2) / TORN_UNIT * TORN_UNIT;
+
+  return faults->torn && end > off ? end - off : 0;
+}
+
 static int
 fault_pwrite (struct rv_io *io, const void *buf, size_t len, uint64_t off,
               rawview_error *err)
 {
   struct fault_io *f = (struct fault_io *) io;
   bool broken = breaks_now (f, RV_FAULT_WRITE);
-  size_t n = broken ? f->faults->torn ? len / 2 : 0 : len;
+  size_t n = broken ? torn_len (f->faults, len, off) : len;
   int r = rv_io_pwrite (f->parent, buf, n, off, err);
 
   rv_io_raise_size (io, f->parent->size);

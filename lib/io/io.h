@@ -204,7 +204,7 @@ struct rv_io_faults {
   unsigned kinds;        /* RV_FAULT_* */
   int errnum;
   bool once; /* only that one fails: the countdown ends at 0 */
-  bool torn; /* the failing write writes its first half */
+  bool torn; /* the failing write writes its first half, up to a sector */
 };
 #define RV_FAULT_READ  1u
 #define RV_FAULT_WRITE 2u

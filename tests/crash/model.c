@@ -180,7 +180,7 @@ touch_allowed (const struct crash_model *m, const struct crash_touch *by,
 {
   if (t == CRASH_NOW)
     return !by->replaced;
-  return m->requests[by->request].from < t && t < by->until;
+  return m->requests[by->request].from <= t && t < by->until;
 }
 
 bool
