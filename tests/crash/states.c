@@ -215,7 +215,7 @@ one_state (struct replay *r, uint64_t variant,
   if (wanted) {
     choose (r, variant);
     hash = arrive (r);
-    if (numbers_add (&r->seen, hash))
+    if (numbers_add (&r->seen, hash) || r->state.last)
       go_on = cb (opaque, &r->state);
     undo (r);
   }

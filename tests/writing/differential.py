@@ -163,7 +163,8 @@ def judge(s, disk, tmp):
         for command in (("qemu-img", "check", "-f", s.fmt, s.image),
                         ("rawview", "check", s.image)):
             r = guest.run(*command)
-            if r.returncode != 0:
+            # A VMDK has no list of free grains: what was trimmed leaks.
+            if r.returncode != 0 and (s.fmt != "vmdk" or r.returncode != 3):
                 fail("%s: exit %d: %s%s" % (" ".join(command), r.returncode,
                                             r.stdout, r.stderr))
 

@@ -66,13 +66,10 @@ def start(args, command, tmp, n, seed):
 
 
 def stop(process, killed):
-    """strace dies of what killed the server, but leaves it when it is killed
-    itself."""
-    try:
-        process.wait(10 if killed else 0.01)
-    except subprocess.TimeoutExpired:
+    """strace passes a polite signal on to the server."""
+    if not killed:
         process.terminate()
-        process.wait(30)
+    process.wait(60)
 
 
 def serve_and_kill(args, image, fmt, tmp, n, seed, raw):
@@ -89,6 +86,7 @@ def serve_and_kill(args, image, fmt, tmp, n, seed, raw):
             g.request()
     except guest.nbd.Error:
         killed = True
+    g.h = None  # hangs up
     stop(process, killed)
     if os.path.exists(sock):
         os.unlink(sock)
