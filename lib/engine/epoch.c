@@ -294,6 +294,8 @@ rv_epoch_leave (struct rv_epoch *e, struct rv_freed_list *freed)
     rv_freed_list_release (&more.list);
   }
 #endif
+  if (e->ops->release == NULL && e->ops->reuse == NULL)
+    rv_freed_list_release (&more.list);
   for (size_t i = 0; i < more.list.len; i++)
     more.bytes += more.list.ptr[i].len;
   LOCKED (&e->lock);

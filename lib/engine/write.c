@@ -105,7 +105,8 @@ edge (const struct unit *u, uint64_t off, uint64_t end)
 {
   struct edge e = { .off = off, .len = end - off };
 
-  e.zero = rv_engine_is_zero (u->engine, off, inside_disk (u, &e));
+  if (e.len > 0)
+    e.zero = rv_engine_is_zero (u->engine, off, inside_disk (u, &e));
   return e;
 }
 

@@ -55,6 +55,22 @@ not_fast (struct zero *z, rawview_error *err)
                        z->format->io->name);
 }
 
+/* A trim that would have to write is none. */
+static int
+trim_in_place (const struct rv_drop_answer *a, rawview_error *err)
+{
+  rawview_error error;
+
+  if (!a->punch ||
+      rv_io_zero (a->io, a->host_off, a->len, RV_ZERO_PUNCH | RV_ZERO_FAST,
+                  &error) == 0 ||
+      error.errnum == ENOTSUP)
+    return 0;
+  if (err)
+    *err = error;
+  return -1;
+}
+
 static int
 zero_in_place (struct zero *z, const struct rv_drop_answer *a, uint64_t off,
                rawview_error *err)
@@ -62,8 +78,8 @@ zero_in_place (struct zero *z, const struct rv_drop_answer *a, uint64_t off,
   bool fast = z->fast && !z->changed;
   unsigned flags = (a->punch ? RV_ZERO_PUNCH : 0) | (fast ? RV_ZERO_FAST : 0);
 
-  if (z->how == RV_DROP_TRIM && !a->punch)
-    return 0;
+  if (z->how == RV_DROP_TRIM)
+    return trim_in_place (a, err);
   if (rv_engine_is_zero (z->engine, off, a->len))
     return 0;
   if (rv_io_zero (a->io, a->host_off, a->len, flags, err) == -1)
