@@ -21,6 +21,7 @@
 
 #include "folder.h"
 #include "format/ova.h"
+#include "overlay.h"
 #include "probe.h"
 #include "util/error.h"
 #include "util/text.h"
@@ -101,6 +102,7 @@ struct rv_folder {
   int dirfd;
   char *path; /* absolute */
   rawview_options *opts;
+  bool has_overlays;  /* those of its own images */
   struct files files; /* by name */
 };
 
@@ -179,13 +181,22 @@ open_dir (int dirfd, const char *path, rawview_error *err)
   return dir;
 }
 
+static bool
+is_called_overlay (const char *name)
+{
+  static const char end[] = RV_OVERLAY_SUFFIX;
+  size_t n = strlen (name);
+
+  return n >= sizeof end && strcmp (name + n + 1 - sizeof end, end) == 0;
+}
+
 static int
 add_file (struct rv_folder *folder, const char *name, struct files *now,
           rawview_error *err)
 {
   struct file f = { 0 };
 
-  if (name[0] == '.' ||
+  if (name[0] == '.' || (folder->has_overlays && is_called_overlay (name)) ||
       fstatat (folder->dirfd, name, &f.st, AT_SYMLINK_NOFOLLOW) == -1 ||
       !(S_ISREG (f.st.st_mode) || S_ISLNK (f.st.st_mode)))
     return 0;
@@ -503,6 +514,22 @@ look_at (const struct scan *s, struct file *f, bool descriptors)
 
 /*--- The interface ------------------------------------------------------*/
 
+/* The folder for overlays must be there, and may be this one. */
+static int
+look_at_overlay_dir (struct rv_folder *f, rawview_error *err)
+{
+  const char *dir = f->opts->overlay_dir;
+  struct stat here, there;
+
+  if (dir == NULL)
+    return 0;
+  if (stat (dir, &there) == -1)
+    return rv_error_errno (err, errno, "overlay-dir=%s", dir);
+  f->has_overlays = fstat (f->dirfd, &here) == 0 &&
+                    here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+  return 0;
+}
+
 int
 rv_folder_open (const char *dir, const rawview_options *opts,
                 struct rv_folder **folder, rawview_error *err)
@@ -525,7 +552,7 @@ rv_folder_open (const char *dir, const rawview_options *opts,
     rv_error_errno (err, errno, "cannot open the folder %s", dir);
   else if (f->path == NULL || f->opts == NULL)
     rv_error_nomem (err);
-  else {
+  else if (look_at_overlay_dir (f, err) == 0) {
     *folder = f;
     return 0;
   }

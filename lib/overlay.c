@@ -58,8 +58,9 @@ find_path (const struct rv_import *import, const rawview_options *opts,
                            "names it takes; use overlay=FILE",
                            import->file->name);
   name = file_name_of (import);
-  *path = name ? rv_text_format ("%s/%s.overlay.qcow2", opts->overlay_dir, name)
-               : NULL;
+  *path =
+      name ? rv_text_format ("%s/%s" RV_OVERLAY_SUFFIX, opts->overlay_dir, name)
+           : NULL;
   return *path ? 0 : rv_error_nomem (err);
 }
 

@@ -12,6 +12,9 @@
 #include "backing-name.h"
 #include "format/qcow2-write.h"
 
+/* What follows an image's name in overlay-dir. */
+#define RV_OVERLAY_SUFFIX ".overlay.qcow2"
+
 /* Opens the overlay that the options want for this import, or makes it. */
 int rv_overlay_open (const struct rv_import *import,
                      const rawview_options *opts,

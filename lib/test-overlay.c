@@ -573,6 +573,35 @@ looking_at_a_folder_makes_none (void)
   check_disk (".a......");
 }
 
+static int
+count_export (void *opaque, const rawview_export *e)
+{
+  CHECK_STR_EQ (e->name, "a.qcow2");
+  ++*(int *) opaque;
+  return 0;
+}
+
+/* In the same folder they are no exports of their own. */
+static void
+overlays_may_lie_beside_their_images (void)
+{
+  const char *const here[] = { "overlay-dir=@images", NULL };
+  const char *const nowhere[] = { "overlay-dir=@none", NULL };
+  int n = 0;
+
+  test_folder ("images");
+  qcow2_file ("images/a.qcow2", 1, 'a', NULL, NULL);
+  CHECK_FAILS (add ("images", nowhere, true), RAWVIEW_ERROR_IO,
+               "overlay-dir=*none: No such file*");
+  REQUIRE_OK (add ("images", here, true), err);
+  rawview_close (image);
+  image = NULL;
+  REQUIRE_OK (rawview_exports_open (exports, "a.qcow2", &image, &err), err);
+  CHECK (exists ("images/a.qcow2.overlay.qcow2"));
+  CHECK_OK (rawview_exports_list (exports, count_export, &n, &err), err);
+  CHECK_EQ_INT (n, 1);
+}
+
 /*--- main ---------------------------------------------------------------*/
 
 static void
@@ -611,6 +640,7 @@ main (void)
   RUN (a_disk_inside_an_archive_is_recorded_as_json);
   RUN (the_disks_of_an_archive_cannot_share_one);
   RUN (looking_at_a_folder_makes_none);
+  RUN (overlays_may_lie_beside_their_images);
   test_files_end ();
   return test_result ();
 }

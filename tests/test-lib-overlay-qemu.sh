@@ -98,6 +98,25 @@ qemu-img check -q -f qcow2 "$over"
 qemu-img compare -f raw -F qcow2 changed.raw "$over" >compare.log ||
   fail 'QEMU reads another disk through the archive'
 
+# One on a server.
+serve_with file ova/disk.vmdk
+container=$uri
+serve_with rawview "$container" overlay=nbd-over
+change "$uri"
+stop_process "$(cat "$tmp/nbdkit-$nr_servers.pid")"
+serve_with rawview "$container" overlay=nbd-over
+reads_as "$uri" changed.raw
+stop_process "$(cat "$tmp/nbdkit-$nr_servers.pid")"
+qemu-img check -q -f qcow2 nbd-over
+qemu-img compare -f raw -F qcow2 changed.raw nbd-over >compare.log ||
+  fail 'QEMU reads another disk through the server'
+
+# Snapshots have none.
+qemu-img snapshot -c before qcow2/base
+refused snapshot.log rawview info --snapshot=before --overlay=new qcow2/base
+matches snapshot.log 'cannot have the snapshot "before" as its backing file'
+[ ! -e new ] || fail 'an overlay was made for a snapshot'
+
 # Others are refused, and stay as they are.
 qemu-img create -q -f qcow2 -b "$tmp/raw/base" -F raw other
 sha256sum other >before
