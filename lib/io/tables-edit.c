@@ -257,61 +257,82 @@ check_range (struct rv_io *io, uint64_t off, size_t len, size_t in, size_t n,
                        n, in, len, off, io->name);
 }
 
-/* A piece that is not in the set yet. */
+/* A piece that is not in the set yet.  Takes over version. */
 static struct rv_piece *
-piece_new (struct rv_io *io, uint64_t off, size_t len, const void *bytes)
+piece_of (struct rv_io *io, uint64_t off, size_t len,
+          struct rv_version *version)
 {
-  CLEANUP_FREE struct rv_piece *p = calloc (1, sizeof *p);
-  CLEANUP_VERSION struct rv_version *v = version_new (bytes, len);
+  CLEANUP_VERSION struct rv_version *v = version;
+  struct rv_piece *p = calloc (1, sizeof *p);
 
-  if (p == NULL || v == NULL)
+  if (p == NULL || v == NULL) {
+    free (p);
     return NULL;
+  }
   p->io = rv_io_ref (io);
   p->off = off;
   p->len = len;
   p->current = STEAL (v);
-  return STEAL (p);
+  return p;
 }
 
-/* The bytes of a piece that was clean have been read, as fresh holds them.  If
- * it has become dirty meanwhile, that is the one to change; if any piece has
- * left the set, the bytes may be old: 1, try again.
+/* Of a clean piece that is pinned: the cache's, or a copy. */
+static struct rv_version *
+version_of (struct rv_table *table, const uint8_t *bytes, size_t len)
+{
+  struct rv_version *v = rv_cache_shared ((struct rv_cache_block *) table);
+
+  if (v == NULL)
+    return version_new (bytes, len);
+  atomic_fetch_add_explicit (&v->refs, 1, memory_order_relaxed);
+  return v;
+}
+
+/* The piece fresh was clean a moment ago.  1: it has become dirty since, or any
+ * piece has left the set, so that its bytes may be old.
  */
 static int
 edit_fresh (struct rv_tables *t, struct rv_piece *fresh, unsigned left,
             size_t in, const void *bytes, size_t n, enum rv_phase phase,
             rawview_error *err)
 {
+  int r = 1;
   LOCKED (&t->lock);
-  struct rv_piece *p = find (t, fresh->io, fresh->off, fresh->len, false);
-  int r;
 
-  if (p == NULL && t->left != left) {
-    free_piece (fresh);
-    return 1;
+  if (t->left == left &&
+      find (t, fresh->io, fresh->off, fresh->len, false) == NULL) {
+    if (memcmp (fresh->current->bytes + in, bytes, n) != 0)
+      rv_cache_forget (t->cache, rv_tables_owner (fresh->io), fresh->off,
+                       fresh->len - 1);
+    r = change (t, fresh, in, bytes, n, phase, err);
   }
-  r = change (t, p ? p : fresh, in, bytes, n, phase, err);
-  if (p == NULL && fresh->dirty)
+  if (fresh->dirty)
     insert (t, fresh);
   else
     free_piece (fresh);
   return r;
 }
 
+/* 1: try again */
 static int
 edit_clean (struct rv_tables *t, struct rv_io *io, uint64_t off, size_t len,
             size_t in, const void *bytes, size_t n, enum rv_phase phase,
             rawview_error *err)
 {
+  struct rv_piece *fresh = NULL;
   struct rv_table *table;
-  struct rv_piece *fresh;
   const uint8_t *old;
   unsigned left = t->left;
+  bool dirty;
 
   if (rv_tables_pin (t, io, off, len, &table, &old, err) == -1)
     return -1;
-  fresh = piece_new (io, off, len, old);
+  dirty = rv_table_is_version (table);
+  if (!dirty)
+    fresh = piece_of (io, off, len, version_of (table, old, len));
   rv_table_unpin (t, table);
+  if (dirty)
+    return 1;
   if (fresh == NULL)
     return rv_error_nomem (err);
   return edit_fresh (t, fresh, left, in, bytes, n, phase, err);
@@ -377,7 +398,7 @@ forget_overlapping (struct rv_tables *t, const struct rv_io *io, uint64_t off,
   for (; a < off + len; a += RV_SECTOR) {
     uint64_t above = a < off ? off - a : 0;
 
-    rv_cache_forget (t->cache, (const void *) (uintptr_t) io->serial, a, above);
+    rv_cache_forget (t->cache, rv_tables_owner (io), a, above);
     for (p = *bucket (t, io, a); p != NULL; p = next) {
       next = p->chain;
       if (p->io == io && p->off == a && p->len > above && !p->patch &&
@@ -392,7 +413,8 @@ static int
 put (struct rv_tables *t, struct rv_io *io, uint64_t off, size_t len,
      const void *bytes, bool patch, enum rv_phase phase, rawview_error *err)
 {
-  struct rv_piece *fresh = piece_new (io, off, len, bytes), *p;
+  struct rv_piece *fresh = piece_of (io, off, len, version_new (bytes, len));
+  struct rv_piece *p;
 
   if (fresh == NULL)
     return rv_error_nomem (err);

@@ -9,7 +9,9 @@
  *    it, counts; a version that only the piece itself holds is changed where it
  *    is, any other is copied first.  So nobody ever sees bytes change.
  * 3. A piece that leaves the set goes into the cache in the same moment, under
- *    the lock, and replaces what is there or is just being loaded.
+ *    the lock, and replaces what is there or is just being loaded.  The cache
+ *    then holds its version, and counts; when it becomes dirty again, that goes
+ *    back, so that nothing is copied unless somebody looks on.
  * 4. Whoever looked for a piece in vain and then took it from the cache looks
  *    again if any piece has come since, and begins anew if any has left: the
  *    file may have been written while he read.
@@ -94,12 +96,23 @@ bool rv_edited_pin (struct rv_tables *tables, struct rv_io *io, uint64_t off,
                     size_t len, struct rv_table **table, const uint8_t **bytes);
 void rv_version_unref (struct rv_version *version);
 
+static inline bool
+rv_table_is_version (const struct rv_table *table)
+{
+  return (uintptr_t) table & 1;
+}
+
+static inline const void *
+rv_tables_owner (const struct rv_io *io)
+{
+  return (const void *) (uintptr_t) io->serial;
+}
+
 static inline struct rv_cache_key
 rv_tables_key (const struct rv_io *io, uint64_t off, size_t len)
 {
-  return (struct rv_cache_key){ .owner = (const void *) (uintptr_t) io->serial,
-                                .a = off,
-                                .b = len };
+  return (
+      struct rv_cache_key){ .owner = rv_tables_owner (io), .a = off, .b = len };
 }
 
 /* These run with the lock held. */

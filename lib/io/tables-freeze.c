@@ -109,6 +109,12 @@ rv_frozen_write (struct rv_tables *t, struct rv_frozen *frozen,
 
 /*--- Thawing ------------------------------------------------------------*/
 
+static void
+release_version (void *version)
+{
+  rv_version_unref (version);
+}
+
 /* It has been written.  Without later changes it is clean, and the cache has it
  * from now on.
  */
@@ -116,13 +122,16 @@ static void
 make_clean (struct rv_tables *t, struct rv_piece *p)
 {
   struct rv_cache_key key = rv_tables_key (p->io, p->off, p->len);
+  struct rv_version *v;
 
   rv_version_unref (p->frozen);
   p->frozen = NULL;
   if (p->dirty)
     return;
-  if (!p->patch && !p->dead)
-    rv_cache_put (t->cache, &key, p->len, p->current->bytes);
+  if (!p->patch && !p->dead) {
+    v = STEAL (p->current);
+    rv_cache_put (t->cache, &key, p->len, v->bytes, v, release_version);
+  }
   rv_piece_remove (t, p);
 }
 

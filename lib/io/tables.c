@@ -101,10 +101,8 @@ rv_tables_pin (struct rv_tables *t, struct rv_io *io, uint64_t off, size_t len,
 void
 rv_table_unpin (struct rv_tables *tables, struct rv_table *table)
 {
-  uintptr_t p = (uintptr_t) table;
-
-  if (p & 1)
-    rv_version_unref ((struct rv_version *) (p - 1));
+  if (rv_table_is_version (table))
+    rv_version_unref ((struct rv_version *) ((uintptr_t) table - 1));
   else
     rv_cache_unpin (tables->cache, (struct rv_cache_block *) table);
 }

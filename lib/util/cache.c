@@ -9,7 +9,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "util/cache.h"
 #include "util/cleanup.h"
@@ -26,7 +25,10 @@ struct rv_cache_block {
   unsigned pins;
   size_t len;
   rawview_error *error; /* FAILED: for those who waited */
-  uint8_t bytes[];
+  void *shared;         /* NULL: the bytes are own */
+  void (*release) (void *shared);
+  const uint8_t *bytes;
+  uint8_t own[];
 };
 
 struct rv_cache {
@@ -59,6 +61,15 @@ rv_cache_new (size_t budget, struct rv_cache **cache, rawview_error *err)
   return 0;
 }
 
+static void
+free_block (struct rv_cache_block *b)
+{
+  if (b->shared != NULL)
+    b->release (b->shared);
+  free (b->error);
+  free (b);
+}
+
 void
 rv_cache_free (struct rv_cache *c)
 {
@@ -69,7 +80,7 @@ rv_cache_free (struct rv_cache *c)
       struct rv_cache_block *b = c->table[i];
 
       c->table[i] = b->chain;
-      free (b);
+      free_block (b);
     }
   free (c->table);
   pthread_cond_destroy (&c->loaded);
@@ -171,17 +182,20 @@ evict (struct rv_cache *c)
 
     list_remove (c, b);
     table_remove (c, b);
-    free (b);
+    free_block (b);
   }
 }
 
+/* own: how many of its bytes are its own */
 static struct rv_cache_block *
-new_block (const struct rv_cache_key *key, size_t len)
+new_block (const struct rv_cache_key *key, size_t len, size_t own)
 {
-  struct rv_cache_block *b = malloc (sizeof *b + len);
+  struct rv_cache_block *b = malloc (sizeof *b + own);
 
-  if (b != NULL)
-    *b = (struct rv_cache_block){ .key = *key, .len = len };
+  if (b == NULL)
+    return NULL;
+  *b = (struct rv_cache_block){ .key = *key, .len = len };
+  b->bytes = b->own;
   return b;
 }
 
@@ -208,7 +222,7 @@ detach (struct rv_cache *c, struct rv_cache_block *b)
   if (b->pins > 0)
     return;
   list_remove (c, b);
-  free (b);
+  free_block (b);
 }
 
 static void
@@ -224,8 +238,7 @@ unpin (struct rv_cache *c, struct rv_cache_block *b)
   if (--b->pins > 0)
     return;
   if (b->gone) {
-    free (b->error);
-    free (b);
+    free_block (b);
     return;
   }
   list_add (c, b);
@@ -241,7 +254,7 @@ load_block (struct rv_cache *c, struct rv_cache_block *b, rv_cache_load_fn load,
   int r;
 
   pthread_mutex_unlock (&c->lock);
-  r = load (opaque, b->bytes, b->len, &e);
+  r = load (opaque, b->own, b->len, &e);
   pthread_mutex_lock (&c->lock);
   b->state = r == 0 ? LOADED : FAILED;
   pthread_cond_broadcast (&c->loaded);
@@ -292,7 +305,7 @@ rv_cache_pin (struct rv_cache *c, const struct rv_cache_key *key, size_t len,
       return -1;
   }
   else {
-    b = new_block (key, len);
+    b = new_block (key, len, len);
     if (b == NULL)
       return rv_error_nomem (err);
     b->state = LOADING;
@@ -324,22 +337,31 @@ rv_cache_peek (struct rv_cache *c, const struct rv_cache_key *key,
 
 void
 rv_cache_put (struct rv_cache *c, const struct rv_cache_key *key, size_t len,
-              const void *bytes)
+              const uint8_t *bytes, void *shared,
+              void (*release) (void *shared))
 {
-  struct rv_cache_block *b = new_block (key, len), *old;
-
-  if (b != NULL) {
-    b->state = LOADED;
-    memcpy (b->bytes, bytes, len);
-  }
+  struct rv_cache_block *b = new_block (key, len, 0), *old;
   LOCKED (&c->lock);
+
   old = find (c, key);
   if (old != NULL)
     detach (c, old);
-  if (b == NULL)
+  if (b == NULL) {
+    release (shared);
     return;
+  }
+  b->state = LOADED;
+  b->bytes = bytes;
+  b->shared = shared;
+  b->release = release;
   list_add (c, b);
   insert (c, b);
+}
+
+void *
+rv_cache_shared (const struct rv_cache_block *b)
+{
+  return b->shared;
 }
 
 void

@@ -43,12 +43,18 @@ int rv_cache_pin (struct rv_cache *cache, const struct rv_cache_key *key,
 bool rv_cache_peek (struct rv_cache *cache, const struct rv_cache_key *key,
                     struct rv_cache_block **block, const uint8_t **bytes);
 
-/* Puts these bytes under the key, in place of what is there or being loaded:
- * who has that pinned keeps it, who comes later gets the new ones.  Without
- * memory the key is merely forgotten.
+/* Puts a block under the key, in place of what is there or being loaded: who
+ * has that pinned keeps it, who comes later gets the new one.  Its bytes are
+ * not copied but shared: release (shared) is called, perhaps with the cache's
+ * lock held, when the block is gone and nobody has it pinned; or at once if
+ * there is no memory for it, and then the key is merely forgotten.
  */
 void rv_cache_put (struct rv_cache *cache, const struct rv_cache_key *key,
-                   size_t len, const void *bytes);
+                   size_t len, const uint8_t *bytes, void *shared,
+                   void (*release) (void *shared));
+
+/* What a block that is pinned shares, NULL if it was loaded. */
+void *rv_cache_shared (const struct rv_cache_block *block);
 
 /* Nobody gets the blocks of this owner and a from now on whose b is above
  * b_above.  Who has one pinned keeps it.

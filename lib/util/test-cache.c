@@ -350,14 +350,30 @@ threads_that_evict_each_other_see_right_bytes (void)
 
 /*--- Put and forget -----------------------------------------------------*/
 
+static unsigned nr_shared; /* blocks that were put and not released */
+
+static void
+release (void *shared)
+{
+  nr_shared--;
+  free (shared);
+}
+
+static void
+release_nothing (void *shared)
+{
+}
+
 static void
 put (struct rv_cache *c, uint64_t n, uint8_t byte)
 {
   struct rv_cache_key key = { &owner1, n, 0 };
-  uint8_t bytes[LEN];
+  uint8_t *bytes = malloc (LEN);
 
+  REQUIRE (bytes != NULL);
   memset (bytes, byte, LEN);
-  rv_cache_put (c, &key, LEN, bytes);
+  nr_shared++;
+  rv_cache_put (c, &key, LEN, bytes, bytes, release);
 }
 
 /* The bytes of block n, which is not loaded. */
@@ -405,6 +421,38 @@ nothing_is_kept_of_what_is_put_without_a_budget (void)
   REQUIRE_OK (rv_cache_new (LEN - 1, &c, &err), err);
   put (c, 1, 1);
   CHECK_EQ_INT (cached (c, 1), -1);
+  CHECK_EQ_U64 (nr_shared, 0);
+}
+
+static void
+shared_bytes_are_released_when_nobody_has_them (void)
+{
+  CLEANUP_CACHE struct rv_cache *c = NULL;
+  struct rv_cache_key key = { &owner1, 1, 0 };
+  struct rv_cache_block *block;
+  struct source s = { 0 };
+  const uint8_t *bytes;
+  rawview_error err;
+
+  REQUIRE_OK (rv_cache_new (2 * LEN, &c, &err), err);
+  put (c, 1, 1);
+  REQUIRE (rv_cache_peek (c, &key, &block, &bytes));
+  CHECK (rv_cache_shared (block) == bytes);
+  rv_cache_forget (c, &owner1, 1, UINT64_MAX);
+  CHECK_EQ_INT (cached (c, 1), 1);
+  rv_cache_put (c, &key, LEN, bytes, &nr_shared, release_nothing);
+  CHECK_EQ_U64 (nr_shared, 1);
+  rv_cache_unpin (c, block);
+  CHECK_EQ_U64 (nr_shared, 0);
+  REQUIRE_OK (pin (c, &s, 2, &block, &bytes, &err), err);
+  CHECK (rv_cache_shared (block) == NULL);
+  rv_cache_unpin (c, block);
+  put (c, 3, 3);
+  put (c, 4, 4);
+  put (c, 5, 5);
+  CHECK_EQ_U64 (nr_shared, 2);
+  rv_cache_free (STEAL (c));
+  CHECK_EQ_U64 (nr_shared, 0);
 }
 
 static void
@@ -477,11 +525,11 @@ all_blocks_of_a_place_that_reach_far_enough_are_forgotten (void)
   struct rv_cache_block *held, *block;
   const uint8_t *bytes;
   rawview_error err;
-  char b[LEN] = { 9 };
+  static const uint8_t b[LEN];
 
   REQUIRE_OK (rv_cache_new (10 * LEN, &c, &err), err);
   for (unsigned i = 0; i < 5; i++)
-    rv_cache_put (c, &keys[i], LEN, b);
+    rv_cache_put (c, &keys[i], LEN, b, &nr_shared, release_nothing);
   REQUIRE (rv_cache_peek (c, &keys[1], &held, &bytes));
   rv_cache_forget (c, &owner1, 5, 1);
   for (unsigned i = 0; i < 5; i++) {
@@ -510,6 +558,7 @@ main (void)
   TEST (threads_that_evict_each_other_see_right_bytes);
   TEST (what_is_put_need_not_be_loaded);
   TEST (nothing_is_kept_of_what_is_put_without_a_budget);
+  TEST (shared_bytes_are_released_when_nobody_has_them);
   TEST (who_has_a_replaced_block_keeps_it);
   TEST (what_was_being_loaded_does_not_come_back);
   TEST (all_blocks_of_a_place_that_reach_far_enough_are_forgotten);
