@@ -65,3 +65,30 @@ small_filesystem ()
     skip 'cannot mount a filesystem here'
   cleanup_fn umount -l "$1"
 }
+
+#--- Random writes, see writecheck.c
+
+: "${WRITECHECK_SEED:=1}" "${WRITECHECK_OPERATIONS:=100}"
+
+# make_disk FILE SIZE: a raw one with data and holes.
+make_disk ()
+{
+  truncate -s "$2" "$1"
+  seq -f "these are the bytes of $1: %.0f" 20000 |
+    dd of="$1" bs=64K seek=5 conv=notrunc status=none
+  seq 100000 | dd of="$1" bs=64K seek=40 conv=notrunc status=none
+}
+
+# write_into NAME: QCOW2 image NAME, whose disk has the bytes of NAME.raw, is
+# written to by one thread and by several.
+write_into ()
+{
+  local threads
+
+  for threads in 1 4; do
+    "$RAWVIEW_BUILDDIR/tests/writecheck" -s "$WRITECHECK_SEED" \
+      -n "$WRITECHECK_OPERATIONS" \
+      -t $threads "$1" "$1.raw" || fail "$1, $threads threads"
+    is_now qcow2 "$1" "$1.raw"
+  done
+}
