@@ -49,3 +49,31 @@ refused qemu-base.log qemu-io -f qcow2 -c 'write 0 4k' base.qcow2
 matches qemu-base.log 'Failed to get .*write.* lock'
 qemu-io -r -f qcow2 -c 'read 0 4k' top.qcow2
 qemu-img convert -f qcow2 -O raw top.qcow2 converted.raw
+
+# We write it, once a client may.
+stop_process "$(cat "$tmp/nbdkit-$nr_servers.pid")"
+serve_with rawview top.qcow2
+qemu-io -f raw -c 'write -P 7 0 4k' "$uri" >write.log
+refused reading.log qemu-io -r -f qcow2 -c 'read 0 4k' top.qcow2
+matches reading.log 'Failed to get shared "write" lock'
+refused writing.log qemu-io -f qcow2 -c 'write 0 4k' top.qcow2
+refused ours.log rawview info top.qcow2
+matches ours.log 'top\.qcow2 is in use: .*writing'
+refused base-write.log qemu-io -f qcow2 -c 'write 0 4k' base.qcow2
+qemu-io -r -f qcow2 -c 'read 0 4k' base.qcow2 >base-read.log
+rawview info --locking=on base.qcow2 >base-ours.log
+stop_process "$(cat "$tmp/nbdkit-$nr_servers.pid")"
+qemu-io -f qcow2 -c 'read -P 7 0 4k' top.qcow2 >after.log
+
+# Into an overlay: the overlay is the writer's, the image everybody's to read.
+serve_with rawview top.qcow2 overlay=over.qcow2
+qemu-io -f raw -c 'write -P 8 0 4k' "$uri" >write.log
+refused over.log qemu-io -r -f qcow2 -c 'read 0 4k' over.qcow2
+matches over.log 'Failed to get shared "write" lock'
+refused over-ours.log rawview info --overlay=over.qcow2 top.qcow2
+matches over-ours.log 'over\.qcow2 is in use: .*writing'
+refused import.log qemu-io -f qcow2 -c 'write 0 4k' top.qcow2
+qemu-io -r -f qcow2 -c 'read -P 7 0 4k' top.qcow2 >shared.log
+rawview info --locking=on top.qcow2 >shared-ours.log
+stop_process "$(cat "$tmp/nbdkit-$nr_servers.pid")"
+qemu-io -f qcow2 -c 'read -P 8 0 4k' over.qcow2 >after.log
