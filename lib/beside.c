@@ -58,7 +58,7 @@ rv_beside_locked (const struct rv_base *base, const struct rv_ios *files,
   return 0;
 }
 
-/*--- Children -----------------------------------------------------------*/
+/*--- Children that are VMDKs --------------------------------------------*/
 
 struct search {
   const struct rv_format *format; /* the one that may be a parent */
@@ -107,14 +107,15 @@ find_text (struct rv_view head, uint64_t size, const char *name,
 }
 
 static bool
-is_child (struct rv_view head, uint64_t size, const char *name,
-          const struct rv_format *f)
+is_vmdk_child (struct rv_view head, uint64_t size, const char *name,
+               const struct rv_format *f)
 {
   struct rv_vmdk_descriptor d;
   struct rv_view text;
   bool r;
 
-  if (!find_text (head, size, name, &text) ||
+  if (f->ops != &rv_format_vmdk || !f->has_content_id ||
+      !find_text (head, size, name, &text) ||
       rv_vmdk_descriptor_parse (text, name, &d, NULL) == -1)
     return false;
   r = names_us (&d, f);
@@ -122,12 +123,43 @@ is_child (struct rv_view head, uint64_t size, const char *name,
   return r;
 }
 
+/*--- Children that are QCOW2: overlays ----------------------------------*/
+
+#define BACKING_OFF 8u
+#define BACKING_LEN 16u
+#define MAX_NAME    1023u
+
+/* Compared as rv_overlay_match does it: by what is there, not by name. */
+static bool
+is_qcow2_child (struct rv_view head, int dirfd, const struct rv_format *f)
+{
+  char name[MAX_NAME + 1];
+  struct stat st;
+  uint64_t off;
+  uint32_t len;
+
+  if (head.len < BACKING_LEN + 4 || !rv_format_qcow2.probe (head))
+    return false;
+  off = rv_be64 (head.p + BACKING_OFF);
+  len = rv_be32 (head.p + BACKING_LEN);
+  if (off == 0 || len == 0 || len > MAX_NAME ||
+      !rv_range_fits (off, len, head.len))
+    return false;
+  memcpy (name, head.p + off, len);
+  name[len] = '\0';
+  return fstatat (dirfd, name, &st, 0) == 0 && st.st_dev == f->io->dev &&
+         st.st_ino == f->io->ino;
+}
+
+/*--- The folder ---------------------------------------------------------*/
+
 /* A file that cannot be read, or understood, is no reason to refuse. */
 static bool
 look_at (int dirfd, const char *name, const struct rv_format *f, uint8_t *bytes)
 {
   CLEANUP_CLOSE int fd =
       openat (dirfd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+  struct rv_view head = { bytes, 0 };
   struct stat st;
   ssize_t n;
 
@@ -135,15 +167,20 @@ look_at (int dirfd, const char *name, const struct rv_format *f, uint8_t *bytes)
       (st.st_dev == f->io->dev && st.st_ino == f->io->ino))
     return false;
   n = pread (fd, bytes, MAX_BYTES, 0);
-  return n > 0 && is_child ((struct rv_view){ bytes, n }, st.st_size, name, f);
+  if (n <= 0)
+    return false;
+  head.len = n;
+  return is_vmdk_child (head, st.st_size, name, f) ||
+         is_qcow2_child (head, dirfd, f);
 }
 
 static bool
-is_called_vmdk (const char *name)
+may_be_child (const char *name)
 {
-  size_t n = strlen (name);
+  const char *dot = strrchr (name, '.');
 
-  return n > 5 && strcasecmp (name + n - 5, ".vmdk") == 0;
+  return dot &&
+         (strcasecmp (dot, ".vmdk") == 0 || strcasecmp (dot, ".qcow2") == 0);
 }
 
 static int
@@ -156,7 +193,7 @@ search_dir (DIR *dir, struct search *s, rawview_error *err)
   if (bytes == NULL)
     return rv_error_nomem (err);
   while (n < MAX_FILES && s->found[0] == '\0' && (d = readdir (dir))) {
-    if (!is_called_vmdk (d->d_name))
+    if (!may_be_child (d->d_name))
       continue;
     n++;
     if (look_at (dirfd (dir), d->d_name, s->format, bytes))
@@ -173,8 +210,7 @@ rv_beside_children (const struct rv_base *base, const struct rv_format *format,
   DIR *dir;
   int fd, r;
 
-  if (format->ops != &rv_format_vmdk || !format->has_content_id ||
-      base->dirfd == -1)
+  if (base->dirfd == -1 || !format->io->has_id)
     return 0;
   fd = openat (base->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd == -1)
@@ -188,9 +224,10 @@ rv_beside_children (const struct rv_base *base, const struct rv_format *format,
   closedir (dir);
   if (r == -1 || s.found[0] == '\0')
     return r;
-  return rv_error_refused (err,
-                           "%s is the parent of %s, which would be ruined by "
-                           "changes to it; write to that one, or move it away "
-                           "if it is not needed",
-                           format->io->name, s.found);
+  return rv_error_refused (
+      err,
+      "%s is the parent or backing file of %s, which would "
+      "be ruined by changes to it; write to that one, or "
+      "move it away if it is not needed",
+      format->io->name, s.found);
 }

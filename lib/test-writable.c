@@ -248,10 +248,6 @@ a_qcow2_is_written_and_checked_meanwhile (void)
     put_be16 (test_qcow2_at (&t, AT_REFBLOCK) + 2 * i, 1);
   test_file ("disk", t.p, t.len);
   REQUIRE_OK (open_it (&a, "disk"), err);
-  if (a->chain.ptr[0]->ops->write == NULL) {
-    test_qcow2_release (&t);
-    SKIP ("QCOW2 is not written yet");
-  }
   CHECK_OK (rawview_make_writable (a, &err), err);
   check_file_is ("disk", t.p, t.len);
   test_qcow2_release (&t);
@@ -399,11 +395,12 @@ a_parent_is_not_written_while_it_has_children (void)
   CLEANUP_FREE char *parent = test_path ("parent.vmdk");
   REQUIRE_OK (open_it (&a, "parent.vmdk"), err);
   CHECK_FAILS (rawview_make_writable (a, &err), RAWVIEW_ERROR_REFUSED,
-               "*parent.vmdk is the parent of child.vmdk*; overlay=FILE*");
+               "*parent.vmdk is the parent or backing file of child.vmdk*; "
+               "overlay=FILE*");
   CHECK_OK (rv_base_of (AT_FDCWD, parent, &base, &err), err);
   CHECK_FAILS (rv_beside_children (&base, a->chain.ptr[0], &err),
                RAWVIEW_ERROR_REFUSED,
-               "*parent.vmdk is the parent of child.vmdk*");
+               "*parent.vmdk is the parent or backing file of child.vmdk*");
   unlink (path);
   CHECK_OK (rv_beside_children (&base, a->chain.ptr[0], &err), err);
   test_text_file ("child.vmdk",
@@ -412,8 +409,42 @@ a_parent_is_not_written_while_it_has_children (void)
                   "parentFileNameHint=\"parent.vmdk\"\n"
                   "RW 2053 VMFSSPARSE \"child-delta.vmdk\"\n");
   CHECK_FAILS (rv_beside_children (&base, a->chain.ptr[0], &err),
-               RAWVIEW_ERROR_REFUSED, "*is the parent of child.vmdk*");
+               RAWVIEW_ERROR_REFUSED,
+               "*is the parent or backing file of child.vmdk*");
   rv_base_release (&base);
+}
+
+static void
+write_child (const char *name, uint64_t off, const char *backing)
+{
+  struct test_qcow2 t;
+
+  test_qcow2_init (&t, 9, AT_FREE, SIZE);
+  put_be64 (t.p + 8, off);
+  put_be32 (t.p + 16, strlen (backing));
+  memcpy (t.p + 150, backing, strlen (backing));
+  test_file (name, t.p, t.len);
+  test_qcow2_release (&t);
+}
+
+/* Such as an overlay, when overlay= is forgotten. */
+static void
+a_backing_file_is_not_written_while_it_has_overlays (void)
+{
+  CLEANUP_FREE char *path = test_path ("over.qcow2"),
+                    *disk = test_path ("disk");
+
+  raw_file ("disk", 'r');
+  write_child ("over.qcow2", 150, disk);
+  REQUIRE_OK (open_raw (&a, "disk"), err);
+  CHECK_FAILS (rawview_make_writable (a, &err), RAWVIEW_ERROR_REFUSED,
+               "*disk is the parent or backing file of over.qcow2*");
+  unlink (path);
+  write_child ("1.qcow2", 150, "other");
+  write_child ("2.qcow2", 0, "disk");
+  write_child ("3.qcow2", UINT64_MAX - 1, "disk");
+  write_child ("4.qcow2", AT_FREE * 512 - 1, "disk");
+  CHECK_OK (rawview_make_writable (a, &err), err);
 }
 
 /* L2 entries that name a table. */
@@ -428,8 +459,6 @@ a_full_check_refuses_what_contradicts_itself (void)
   test_file ("bad.qcow2", t.p, t.len);
   test_qcow2_release (&t);
   REQUIRE_OK (open_with (&a, "bad.qcow2", true, full), err);
-  if (a->chain.ptr[0]->ops->write == NULL)
-    SKIP ("QCOW2 is not written yet");
   CHECK_FAILS (rawview_make_writable (a, &err), RAWVIEW_ERROR_CORRUPT,
                "*bad.qcow2: check=full found * contradictions*overlay=FILE*");
 }
@@ -500,6 +529,60 @@ a_folder_is_listed_while_its_disks_are_written (void)
   rawview_exports_free (x);
 }
 
+/*--- Side by side -------------------------------------------------------*/
+
+static void *
+write_some (void *opaque)
+{
+  unsigned n = *(unsigned *) opaque;
+  rawview_error e;
+  char bytes[600];
+
+  memset (bytes, 'a' + n, sizeof bytes);
+  for (uint64_t i = 0; i < 40; i++) {
+    uint64_t off = (i * 7919 + n * 1000) % (8 * SIZE - sizeof bytes);
+
+    CHECK_OK (rawview_pwrite (a, bytes, sizeof bytes, off, &e), e);
+    if (i % 8 == n)
+      CHECK_OK (rawview_flush (a, &e), e);
+    if (i % 8 == n + 4)
+      CHECK_OK (rawview_trim (a, SIZE, off / SIZE * SIZE, &e), e);
+  }
+  return NULL;
+}
+
+static void *
+check_some (void *opaque)
+{
+  for (int i = 0; i < 5; i++)
+    check_finds_nothing (a);
+  return NULL;
+}
+
+static void
+checks_wait_for_writers_and_writers_for_checks (void)
+{
+  unsigned n[] = { 0, 1, 2 };
+  pthread_t threads[4];
+  struct test_qcow2 t;
+
+  test_qcow2_init (&t, 12, AT_FREE, 8 * SIZE);
+  for (unsigned i = 0; i < AT_FREE; i++)
+    put_be16 (test_qcow2_at (&t, AT_REFBLOCK) + 2 * i, 1);
+  test_file ("disk", t.p, t.len);
+  test_qcow2_release (&t);
+  REQUIRE_OK (open_it (&a, "disk"), err);
+  REQUIRE_OK (rawview_start (a, &err), err);
+  REQUIRE_OK (rawview_make_writable (a, &err), err);
+  for (int i = 0; i < 3; i++)
+    pthread_create (&threads[i], NULL, write_some, &n[i]);
+  pthread_create (&threads[3], NULL, check_some, NULL);
+  for (int i = 0; i < 4; i++)
+    pthread_join (threads[i], NULL);
+  CHECK_OK (rawview_finish (a, &err), err);
+  check_finds_nothing (a);
+}
+
 /*--- main ---------------------------------------------------------------*/
 
 static void
@@ -530,7 +613,9 @@ main (void)
   RUN (the_locks_of_vmware_are_respected);
   RUN (a_disk_inside_an_archive_is_not_written);
   RUN (a_parent_is_not_written_while_it_has_children);
+  RUN (a_backing_file_is_not_written_while_it_has_overlays);
   RUN (a_full_check_refuses_what_contradicts_itself);
+  RUN (checks_wait_for_writers_and_writers_for_checks);
   RUN (a_folder_is_listed_while_its_disks_are_written);
   test_files_end ();
   return test_result ();

@@ -43,9 +43,9 @@ void rv_writing_release (struct rv_writing *w);
 
 /*--- beside.c -----------------------------------------------------------*/
 
-/* Refuses if VMware has locked one of the files, or if a VMDK beside the
- * container names it as its parent: whoever writes a parent ruins the child.
- * base: the container's folder; nothing is known without one.
+/* Refuses if VMware has locked one of the files, or if a VMDK or QCOW2 beside
+ * the container names it as its parent or backing file: whoever writes a parent
+ * ruins the child.  base: the container's folder; nothing is known without one.
  */
 struct rv_format;
 int rv_beside_locked (const struct rv_base *base, const struct rv_ios *files,
