@@ -66,7 +66,13 @@ void rv_engine_lock (struct rv_engine *engine, struct rv_range *range,
 int rv_engine_write_locked (struct rv_engine *engine, const uint8_t *buf,
                             size_t len, uint64_t off, rawview_error *err);
 
-/* Does it read as zeros, as far as the tables know? */
+/* Does what is at off read as zeros, as far as the tables know, and for how
+ * long is the answer the same: 0 < *run <= len.
+ */
+bool rv_engine_zero_run (struct rv_engine *engine, uint64_t off, uint64_t len,
+                         uint64_t *run);
+
+/* Does all of it? */
 bool rv_engine_is_zero (struct rv_engine *engine, uint64_t off, uint64_t len);
 
 /* An error of the driver's: stops all writing if a table contradicts itself.

@@ -391,6 +391,8 @@ what_reads_as_zeros_gets_no_place (void)
   w.no_drop = true;
   REQUIRE_OK (rv_engine_zero (w.engine, UNIT, 3 * UNIT, 0, &err), err);
   CHECK_EQ_U64 (w.allocations, 0);
+  REQUIRE_OK (rv_engine_zero (w.engine, 2 * UNIT, 3 * UNIT, 0, &err), err);
+  CHECK_EQ_U64 (w.next, (FLAT + 1) * UNIT);
 }
 
 static void

@@ -52,27 +52,34 @@ rv_engine_driver_failed (struct rv_engine *e, const rawview_error *error,
 }
 
 bool
-rv_engine_is_zero (struct rv_engine *e, uint64_t off, uint64_t len)
+rv_engine_zero_run (struct rv_engine *e, uint64_t off, uint64_t len,
+                    uint64_t *run)
 {
-  unsigned phase = rv_engine_enter (e);
-  bool zero = true;
+  unsigned phase = rv_engine_enter (e), depth;
+  struct rv_map map;
+  bool zero = false;
 
-  for (unsigned steps = 0; zero && len > 0; steps++) {
-    struct rv_map map;
-    uint64_t damaged;
-    unsigned depth;
-
-    zero =
-        steps < RV_WALK_MAX &&
-        rv_chain_map (e->chain, off, len, &map, &depth, &damaged, NULL) == 0 &&
-        map.kind == RV_MAP_ZERO;
-    if (zero) {
-      off += map.len;
-      len -= map.len;
-    }
+  *run = len;
+  if (rv_chain_map (e->chain, off, len, &map, &depth, run, NULL) == 0) {
+    zero = map.kind == RV_MAP_ZERO;
+    *run = map.len;
   }
   rv_engine_leave (e, phase);
   return zero;
+}
+
+bool
+rv_engine_is_zero (struct rv_engine *e, uint64_t off, uint64_t len)
+{
+  uint64_t run;
+
+  for (unsigned steps = 0; len > 0; steps++) {
+    if (steps == RV_WALK_MAX || !rv_engine_zero_run (e, off, len, &run))
+      return false;
+    off += run;
+    len -= run;
+  }
+  return true;
 }
 
 /*--- A unit in a new place ----------------------------------------------*/

@@ -29,18 +29,20 @@ struct zero {
 
 /*--- Whole units --------------------------------------------------------*/
 
-/* In a range that is locked exclusively. */
+/* In a range that is locked exclusively.  What reads as zeros gets no place. */
 static int
 write_zeros (struct zero *z, uint64_t off, uint64_t len, rawview_error *err)
 {
   if (z->how == RV_DROP_TRIM)
     return 0;
   while (len > 0) {
-    size_t n = rv_min_u64 (len, sizeof zeros - off % sizeof zeros);
+    uint64_t n;
 
-    if (!rv_engine_is_zero (z->engine, off, n) &&
-        rv_engine_write_locked (z->engine, zeros, n, off, err) == -1)
-      return -1;
+    if (!rv_engine_zero_run (z->engine, off, len, &n)) {
+      n = rv_min_u64 (n, sizeof zeros - off % sizeof zeros);
+      if (rv_engine_write_locked (z->engine, zeros, n, off, err) == -1)
+        return -1;
+    }
     off += n;
     len -= n;
   }

@@ -129,11 +129,12 @@ void rv_refs_free (struct rv_refs *refs);
  *              punched and given out again
  *
  * All but enable, begin and end are called from any number of threads, but for
- * ranges that overlap by one at a time (IN_PLACE writes excepted).  publish,
- * cancel, drop and release run between rv_epoch_enter and _leave, so no freeze
- * falls into them.  They change tables only through rv_tables_edit, _create and
- * _patch.  A table that contradicts itself is RAWVIEW_ERROR_CORRUPT: the engine
- * then stops all writing and calls mark_corrupt.
+ * ranges that overlap by one at a time (IN_PLACE writes excepted).  begin comes
+ * before plan and all that follows.  allocate, publish, cancel, drop and
+ * release run between rv_epoch_enter and _leave, so no freeze falls into them.
+ * They change tables only through rv_tables_edit, _create and _patch.  A table
+ * that contradicts itself is RAWVIEW_ERROR_CORRUPT: the engine then stops all
+ * writing and calls mark_corrupt.
  */
 
 struct rv_format;
