@@ -23,8 +23,7 @@ check_storage (const struct rv_qcow2 *q, rawview_error *err)
   const struct rv_io *io = q->base.io;
 
   if (!io->writable)
-    return rv_error_set (err, RAWVIEW_ERROR_REFUSED, EROFS,
-                         "%s was opened for reading only", io->name);
+    return rv_io_refuse_writing (io, err);
   if (!io->can_grow)
     return rv_error_unsupported (err,
                                  "%s: QCOW2 is written only where its file can "

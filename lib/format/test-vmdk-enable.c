@@ -128,7 +128,7 @@ a_file_must_be_writable_and_able_to_grow (void)
   make_sparse (&m);
   REQUIRE_OK (disk_open (&d, m.b, m.len, &err), err);
   CHECK_EQ_INT (d.format->ops->write->enable (d.format, &err), -1);
-  CHECK_ERROR (err, REFUSED, "t.vmdk: is open for reading only*");
+  CHECK_ERROR (err, REFUSED, "t.vmdk cannot be written where it is*");
   CHECK_EQ_INT (err.errnum, EROFS);
   disk_close (&d);
 

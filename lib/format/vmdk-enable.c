@@ -25,10 +25,7 @@ static int
 check_io (const struct rv_io *io, rawview_error *err)
 {
   if (!io->writable)
-    return rv_error_set (err, RAWVIEW_ERROR_REFUSED, EROFS,
-                         "%s: is open for reading only: it may not be written, "
-                         "or is a part of another file",
-                         io->name);
+    return rv_io_refuse_writing (io, err);
   return 0;
 }
 

@@ -321,13 +321,14 @@ refuse_open (int errnum, bool beneath, const char *show, rawview_error *err)
 }
 
 /* Does errnum leave the hope that it can be opened for reading?  EISDIR: it is
- * opened to be called what it is.
+ * opened to be called what it is.  ENOSYS: a file that nobody may write in a
+ * subfolder looks like a kernel without openat2.
  */
 static bool
 is_read_only (int errnum)
 {
   return errnum == EACCES || errnum == EPERM || errnum == EROFS ||
-         errnum == ETXTBSY || errnum == EISDIR;
+         errnum == ETXTBSY || errnum == EISDIR || errnum == ENOSYS;
 }
 
 static int
@@ -344,16 +345,19 @@ rv_io_file_openat (int dirfd, const char *name, bool beneath, const char *show,
                    const struct rv_io_file_options *opts, struct rv_io **io,
                    rawview_error *err)
 {
-  bool writable = opts->writable;
-  int fd = open_as (dirfd, name, beneath, writable ? O_RDWR : O_RDONLY);
+  int fd = open_as (dirfd, name, beneath, opts->writable ? O_RDWR : O_RDONLY);
+  int write_errnum = 0;
 
-  if (fd == -1 && writable && is_read_only (errno)) {
-    writable = false;
+  if (fd == -1 && opts->writable && is_read_only (errno)) {
+    write_errnum = errno == ENOSYS ? EPERM : errno;
     fd = open_as (dirfd, name, beneath, O_RDONLY);
   }
   if (fd == -1)
     return refuse_open (errno, beneath, show, err);
-  return wrap (fd, show, opts, writable, io, err);
+  if (wrap (fd, show, opts, opts->writable && write_errnum == 0, io, err) == -1)
+    return -1;
+  (*io)->write_errnum = write_errnum;
+  return 0;
 }
 
 /* An inherited descriptor has flags that we did not choose.  With O_APPEND all

@@ -25,6 +25,7 @@ rv_io_init (struct rv_io *io, const struct rv_io_ops *ops, const char *name,
   io->serial = atomic_fetch_add (&last_serial, 1) + 1;
   io->has_id = false;
   io->writable = false;
+  io->write_errnum = 0;
   io->can_grow = false;
   atomic_init (&io->unsynced, false);
   atomic_init (&io->sync_failed, false);
@@ -45,6 +46,7 @@ void
 rv_io_like (struct rv_io *io, const struct rv_io *parent)
 {
   io->writable = parent->writable;
+  io->write_errnum = parent->write_errnum;
   io->can_grow = parent->can_grow;
   io->has_id = parent->has_id;
   io->dev = parent->dev;
@@ -144,9 +146,18 @@ check_end (struct rv_io *io, size_t len, uint64_t off, rawview_error *err)
   return 0;
 }
 
-static int
-refuse_to_write (struct rv_io *io, rawview_error *err)
+int
+rv_io_refuse_writing (const struct rv_io *io, rawview_error *err)
 {
+  if (io->write_errnum != 0)
+    return rv_error_set (err, RAWVIEW_ERROR_REFUSED, EROFS,
+                         "%s cannot be opened for writing: %s", io->name,
+                         strerror (io->write_errnum));
+  if (io->ops->pwrite == NULL)
+    return rv_error_set (err, RAWVIEW_ERROR_REFUSED, EROFS,
+                         "%s cannot be written where it is, inside another "
+                         "file or on an NBD server",
+                         io->name);
   return rv_error_set (err, RAWVIEW_ERROR_REFUSED, EROFS,
                        "%s was opened for reading only", io->name);
 }
@@ -162,7 +173,7 @@ rv_io_pwrite (struct rv_io *io, const void *buf, size_t len, uint64_t off,
   int r;
 
   if (!io->writable || io->ops->pwrite == NULL)
-    return refuse_to_write (io, err);
+    return rv_io_refuse_writing (io, err);
   if (check_end (io, len, off, err) == -1)
     return -1;
   if (len == 0)
@@ -180,7 +191,7 @@ rv_io_zero (struct rv_io *io, uint64_t off, uint64_t len, unsigned flags,
   int r;
 
   if (!io->writable || io->ops->zero == NULL)
-    return refuse_to_write (io, err);
+    return rv_io_refuse_writing (io, err);
   if (!rv_range_fits (off, len, size))
     return rv_error_set (err, RAWVIEW_ERROR_IO, EINVAL,
                          "cannot zero %" PRIu64 " bytes of %s at %" PRIu64
@@ -219,7 +230,7 @@ int
 rv_io_lock_for_writing (struct rv_io *io, rawview_error *err)
 {
   if (!io->writable)
-    return refuse_to_write (io, err);
+    return rv_io_refuse_writing (io, err);
   return io->ops->lock_for_writing ? io->ops->lock_for_writing (io, err) : 0;
 }
 

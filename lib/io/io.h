@@ -79,6 +79,7 @@ struct rv_io {
   uintptr_t serial; /* of this io alone in this process, unlike its address */
   char *name;       /* for messages and facts: a path or URI as it was given */
   bool writable;    /* was opened so that pwrite can work */
+  int write_errnum; /* why it is not, though that was wanted; 0: not known */
   bool can_grow;    /* a regular file, or memory: not a block device */
   atomic_bool unsynced; /* written since the last sync */
   atomic_bool sync_failed;
@@ -124,6 +125,9 @@ int rv_io_pwrite (struct rv_io *io, const void *buf, size_t len, uint64_t off,
                   rawview_error *err);
 int rv_io_zero (struct rv_io *io, uint64_t off, uint64_t len, unsigned flags,
                 rawview_error *err);
+
+/* Fills *err with why io is not writable. */
+int rv_io_refuse_writing (const struct rv_io *io, rawview_error *err);
 
 /* Durable: all that was written before the call.  Nothing to do if nothing was.
  * A failure is remembered: this and every later sync of the io fails, since
