@@ -75,6 +75,7 @@ struct crash_image {
   char *snapshot;             /* id of an internal snapshot, or NULL */
   uint8_t *snapshot_expected; /* what is read there */
   uint64_t snapshot_size;
+  uint64_t leaks; /* allowed after an orderly end */
   const struct rv_format_ops *format;
   uint32_t unit; /* cluster or grain */
 };

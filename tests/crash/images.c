@@ -97,6 +97,16 @@ load_snapshot (struct crash_image *image, const char *dir)
     crash_die ("%s: no snapshot.raw", image->kind);
 }
 
+static void
+load_leaks (struct crash_image *image, const char *dir)
+{
+  uint64_t len;
+  CLEANUP_FREE char *bytes = (char *) load (dir, image->kind, "leaks", &len);
+  CLEANUP_FREE char *text = bytes ? strndup (bytes, len) : NULL;
+
+  image->leaks = text ? strtoull (text, NULL, 10) : 0;
+}
+
 static const struct rv_format_ops *
 format_of (const struct crash_file *f)
 {
@@ -148,6 +158,7 @@ crash_image_load (const char *dir, const char *kind)
   image->kind = strdup (kind);
   load_files (image, dir);
   load_snapshot (image, dir);
+  load_leaks (image, dir);
   image->expected = load (dir, kind, "expected.raw", &image->size);
   if (image->expected == NULL)
     crash_die ("%s: no expected.raw", kind);

@@ -156,7 +156,7 @@ look (struct crash_judge *j, const struct crash_state *state,
   if (!check (disk->chain.ptr[0], v))
     return false;
   /* A VMDK has no list of free grains: what was trimmed stays a hole. */
-  if (state->last && v->leaks > 0 &&
+  if (state->last && v->leaks > state->run->image->leaks &&
       state->run->image->format == &rv_format_qcow2)
     return say (v, "%ju leaks after an orderly end", (uintmax_t) v->leaks);
   if (state->last && v->unclean)

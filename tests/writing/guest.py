@@ -166,7 +166,7 @@ def run(*args):
 
 def read_by_rawview(image, out):
     """The whole disk, or the reason why not."""
-    r = run("rawview", "copy", image, out)
+    r = run("rawview", "copy", "--force", image, out)
     if r.returncode != 0:
         return None, r.stderr.strip()
     with open(out, "rb") as f:

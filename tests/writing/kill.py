@@ -57,7 +57,7 @@ def start(args, command, tmp, n, seed):
         if seed % 3 == 0:
             env["KILL_TORN"] = "1"
     else:
-        command = ["strace", "-f", "-qq", "-o", "/dev/null", "--seccomp-bpf",
+        command = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "--seccomp-bpf",
                    "-e", "trace=" + CALLS, "-e",
                    "inject=%s:signal=SIGKILL:when=%d" % (CALLS, n)] + command
     with open(os.path.join(tmp, "log"), "wb") as log:
@@ -66,7 +66,6 @@ def start(args, command, tmp, n, seed):
 
 
 def stop(process, killed):
-    """strace passes a polite signal on to the server."""
     if not killed:
         process.terminate()
     process.wait(60)
