@@ -679,6 +679,7 @@ set_up_writing (struct opening *o, const struct rv_source *source)
 
   rv_writing_init (w);
   w->wanted = is_for_writing (o->opts) && !source->look;
+  w->folder = source->folder != NULL;
   w->snapshot = o->opts->snapshot != NULL;
   w->check = o->opts->check;
 }

@@ -110,6 +110,7 @@ make (const struct rv_import *import, const char *path,
 {
   CLEANUP_FREE char *backing = NULL;
 
+  *exists = false;
   if (rv_backing_name (import, &backing, err) == -1)
     return -1;
   struct rv_qcow2_create how = { .size = import->format->size,
@@ -126,21 +127,26 @@ rv_overlay_open (const struct rv_import *import, const rawview_options *opts,
                  rawview_error *err)
 {
   CLEANUP_FREE char *path = NULL;
-  bool exists = true;
+  rawview_error e = { 0 };
+  bool exists;
   int r;
 
   if (check_import (import, opts, err) == -1 ||
       find_path (import, opts, &path, err) == -1)
     return -1;
   r = open_existing (path, fo, io, err);
-  if (r == 1)
-    r = make (import, path, fo, io, &exists, err);
-  /* Somebody else has made it meanwhile. */
-  if (r == -1 && !exists)
-    return -1;
-  if (r == -1 && exists)
-    r = open_existing (path, fo, io, err);
-  return r == 0 ? 0 : -1;
+  if (r != 1)
+    return r;
+  if (make (import, path, fo, io, &exists, &e) == 0)
+    return 0;
+  /* Perhaps somebody else has made it meanwhile. */
+  if (exists)
+    r = open_existing (path, fo, io, &e);
+  if (r == 0)
+    return 0;
+  if (err)
+    *err = e;
+  return -1;
 }
 
 /*--- Is it ours? --------------------------------------------------------*/

@@ -63,11 +63,15 @@ static int
 suggest_overlay (const rawview_image *image, const rawview_error *e,
                  rawview_error *err)
 {
-  static const char way[] = "; overlay=FILE would keep the changes in a file "
-                            "of their own";
-  int room = sizeof e->msg - sizeof way;
+  const char *way = image->writing.folder
+                        ? "; overlay-dir=DIR would keep changes in files of "
+                          "their own"
+                        : "; overlay=FILE would keep the changes in a file of "
+                          "their own";
+  int room = sizeof e->msg - 1 - strlen (way);
 
-  if (image->writing.overlay || strstr (e->msg, "overlay=")) {
+  if (image->writing.overlay || e->kind == RAWVIEW_ERROR_NOMEM ||
+      strstr (e->msg, "overlay=")) {
     if (err)
       *err = *e;
     return -1;
