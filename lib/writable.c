@@ -118,10 +118,7 @@ find_files (struct rv_format *f, struct rv_ios *files, rawview_error *err)
     return rv_error_nomem (err);
   for (size_t i = 0; i < files->len; i++)
     if (!files->ptr[i]->writable)
-      return rv_error_set (err, RAWVIEW_ERROR_REFUSED, EACCES,
-                           "%s is not writable: its permissions or its "
-                           "filesystem forbid it",
-                           files->ptr[i]->name);
+      return rv_io_refuse_writing (files->ptr[i], err);
   return 0;
 }
 
