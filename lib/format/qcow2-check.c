@@ -11,6 +11,7 @@
 #include "format/qcow2-count.h"
 #include "format/qcow2-l2.h"
 #include "format/qcow2-refcount.h"
+#include "format/qcow2-write.h"
 #include "util/checked.h"
 
 struct check {
@@ -39,28 +40,27 @@ static int
 load_table (struct check *k, rawview_error *err)
 {
   const struct rv_qcow2_header *h = &k->count.q->header;
-  uint64_t len = (uint64_t) h->refcount_table_clusters << h->cluster_bits;
+  uint64_t off, len;
 
+  rv_qcow2_reftable (k->count.q, &off, &len);
   k->block = malloc (cluster_size (k));
   if (k->block == NULL)
     return rv_error_nomem (err);
   if (len == 0 || len > QCOW2_MAX_REFTABLE_BYTES ||
-      h->refcount_table_off & (cluster_size (k) - 1) ||
-      !rv_range_fits (h->refcount_table_off, len, container (k)->size)) {
+      off & (cluster_size (k) - 1) ||
+      !rv_range_fits (off, len, container (k)->size)) {
     rv_qcow2_report (&k->count, RAWVIEW_FINDING_CORRUPTION,
-                     "the refcount table (offset %#jx, %u clusters) is "
+                     "the refcount table (offset %#jx, %ju clusters) is "
                      "impossible",
-                     (uintmax_t) h->refcount_table_off,
-                     h->refcount_table_clusters);
+                     (uintmax_t) off, (uintmax_t) (len >> h->cluster_bits));
     return 0;
   }
   k->table = malloc (len);
   if (k->table == NULL)
     return rv_error_nomem (err);
   k->table_len = len;
-  rv_qcow2_count_range (&k->count, h->refcount_table_off, len, 1,
-                        "the refcount table");
-  return rv_io_pread (container (k), k->table, len, h->refcount_table_off, err);
+  rv_qcow2_count_range (&k->count, off, len, 1, "the refcount table");
+  return rv_io_pread (container (k), k->table, len, off, err);
 }
 
 static bool

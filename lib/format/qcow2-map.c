@@ -28,6 +28,7 @@ struct lookup {
   uint64_t len; /* of the question, ends within one piece */
   const uint8_t *entries;
   uint32_t index; /* of off's cluster in entries */
+  uint64_t end;   /* host offset: what it names from there on is missing */
 };
 
 static uint64_t
@@ -156,9 +157,10 @@ clear_of_tables (struct rv_qcow2 *q, uint64_t off, uint64_t len,
  * the run to its good part.
  */
 static const char *
-check_data (struct rv_qcow2 *q, struct segment *run)
+check_data (const struct lookup *l, struct segment *run)
 {
-  uint64_t size = q->data_io->size, end;
+  struct rv_qcow2 *q = l->q;
+  uint64_t size = rv_min_u64 (q->data_io->size, l->end), end;
   const char *what = NULL;
 
   if (rv_align_down (run->host_off, cluster_size (q)) >= size)
@@ -175,9 +177,10 @@ check_data (struct rv_qcow2 *q, struct segment *run)
 }
 
 static const char *
-check_compressed (struct rv_qcow2 *q, struct segment *s)
+check_compressed (const struct lookup *l, struct segment *s)
 {
-  uint64_t size = q->base.io->size;
+  struct rv_qcow2 *q = l->q;
+  uint64_t size = rv_min_u64 (q->base.io->size, l->end);
   const char *what = NULL;
 
   if (s->host_off >= size)
@@ -229,9 +232,9 @@ answer (const struct lookup *l, struct segment *run, struct rv_map *map,
   const char *wrong = NULL;
 
   if (run->kind == RV_MAP_DATA)
-    wrong = check_data (l->q, run);
+    wrong = check_data (l, run);
   else if (run->kind == RV_MAP_COMPRESSED)
-    wrong = check_compressed (l->q, run);
+    wrong = check_compressed (l, run);
   if (wrong) {
     damaged_cluster (l, wrong, damaged, err);
     *damaged = rv_min_u64 (*damaged, len); /* not the next subclusters */
@@ -347,6 +350,7 @@ map_l2 (struct rv_qcow2 *q, uint64_t l2_off, uint64_t off, uint64_t len,
   if (rv_tables_pin (q->base.tables, q->base.io, l2_off + piece.in, piece.len,
                      &table, &l.entries, err) == -1)
     return -1;
+  l.end = rv_qcow2_l2_end (q, l2_off);
   r = map_entries (&l, map, damaged, err);
   rv_table_unpin (q->base.tables, table);
   return r;

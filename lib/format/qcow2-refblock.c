@@ -43,6 +43,20 @@ rv_qcow2_refblock_of (const struct rv_qcow2 *q, uint64_t off)
   return i < w->reftable_len / 8 ? rv_be64 (w->reftable + i * 8) : 0;
 }
 
+void
+rv_qcow2_reftable (struct rv_qcow2 *q, uint64_t *off, uint64_t *len)
+{
+  struct rv_qcow2_writing *w = q->writing;
+
+  *off = q->header.refcount_table_off;
+  *len = (uint64_t) q->header.refcount_table_clusters << q->header.cluster_bits;
+  if (w == NULL)
+    return;
+  LOCKED (&w->alloc_lock);
+  *off = w->reftable_off;
+  *len = w->reftable_len;
+}
+
 static int
 full (const struct rv_qcow2 *q, uint64_t off, rawview_error *err)
 {

@@ -133,6 +133,8 @@ add_snapshots (struct rv_qcow2 *q, struct rv_qcow2_writing *w,
   const struct rv_qcow2_header *h = &q->header;
   uint64_t off = h->snapshots_off, l1_bytes = 0;
 
+  if (h->nb_snapshots == 0)
+    return 0; /* the offset means nothing */
   for (uint32_t i = 0; i < h->nb_snapshots; i++) {
     struct rv_qcow2_snapshot s;
     int r;

@@ -219,3 +219,22 @@ rv_qcow2_check_l2 (struct rv_qcow2 *q, uint64_t off, rawview_error *err)
   atomic_fetch_or (&w->l2_checked[i / 8], 1u << i % 8);
   return 0;
 }
+
+/* Old tables may only name what was there, until they have been looked at.  Who
+ * asks has their bytes already: if they name what is new, the bit was set
+ * first.
+ */
+uint64_t
+rv_qcow2_l2_end (struct rv_qcow2 *q, uint64_t off)
+{
+  struct rv_qcow2_writing *w = q->writing;
+  size_t i;
+
+  if (w == NULL)
+    return UINT64_MAX;
+  i = rv_offsets_lower_bound (&q->metadata.l2, off);
+  if (i == q->metadata.l2.len || q->metadata.l2.ptr[i] != off ||
+      is_checked (w, i))
+    return UINT64_MAX;
+  return w->end;
+}

@@ -101,6 +101,11 @@ int rv_qcow2_check_tables (struct rv_qcow2 *q, struct rv_qcow2_writing *w,
  */
 int rv_qcow2_check_l2 (struct rv_qcow2 *q, uint64_t off, rawview_error *err);
 
+/* Where does the file end for what the L2 table at off names?  It grows, and
+ * what was missing stays so.  For reading, after the table was pinned.
+ */
+uint64_t rv_qcow2_l2_end (struct rv_qcow2 *q, uint64_t off);
+
 /*--- qcow2-reserved.c ---------------------------------------------------*/
 
 /* Fills reserved and snapshot_l2.  Bounded by the limits of snapshot tables and
@@ -141,6 +146,9 @@ int rv_qcow2_refcount_add (struct rv_qcow2 *q, uint64_t off, uint64_t len,
 
 /* The block that has the refcount of the cluster at off; 0: there is none. */
 uint64_t rv_qcow2_refblock_of (const struct rv_qcow2 *q, uint64_t off);
+
+/* The refcount table as the file will have it. */
+void rv_qcow2_reftable (struct rv_qcow2 *q, uint64_t *off, uint64_t *len);
 
 /* Sees to it that the cluster at next has a block.  A new one, and a larger
  * refcount table, are put at next, which moves behind them.  alloc_lock is

@@ -199,6 +199,26 @@ a_larger_table_changes_nothing_else_of_the_header (void)
   CHECK_MEM_EQ (t.bytes, head, CLUSTER);
 }
 
+/* The handle that has made it knows where it is. */
+static void
+the_larger_table_is_the_one_that_is_checked (void)
+{
+  static uint64_t offs[5000];
+  CLEANUP_RAM struct test_ram t;
+  rawview_check_result result = { 0 };
+
+  REQUIRE_OK (test_ram_create (&t, &small, &err), err);
+  test_ram_width (&t, 6);
+  REQUIRE (enable (&t));
+  fill (&t, 5000, offs);
+  REQUIRE_OK (test_ram_flush (&t, &err), err);
+  REQUIRE_OK (
+      t.format->ops->check (t.format, test_ram_finding, NULL, &result, &err),
+      err);
+  CHECK_EQ_U64 (result.corruptions, 0);
+  CHECK_EQ_U64 (result.leaks, 5000 + 1); /* and the old table, until the end */
+}
+
 static void
 tables_that_were_made_are_protected (void)
 {
@@ -598,6 +618,83 @@ a_failure_leaves_all_as_it_was (void)
   }
 }
 
+/*--- Threads ------------------------------------------------------------*/
+
+#define THREADS    4u
+#define PER_THREAD 600u
+
+struct thread {
+  pthread_t id;
+  struct test_ram *t;
+  unsigned nr;
+  uint64_t offs[PER_THREAD];
+};
+
+/* Takes clusters, gives each third back, asks about the others. */
+static void *
+run (void *opaque)
+{
+  struct thread *thread = opaque;
+  struct test_ram *t = thread->t;
+  rawview_error e;
+
+  for (unsigned i = 0; i < PER_THREAD; i++) {
+    uint64_t *off = &thread->offs[i], n = 1, len = CLUSTER;
+    bool own;
+
+    if (i % 5 == thread->nr)
+      CHECK_OK (rv_qcow2_alloc_table (t->q, off, &e), e);
+    else
+      CHECK_OK (rv_qcow2_alloc (t->q, 1, off, &n, &e), e);
+    CHECK_EQ_U64 (n, 1);
+    if (i % 5 != thread->nr) {
+      CHECK_OK (rv_io_pwrite (t->io, "", 1, *off, &e), e);
+      CHECK_OK (rv_qcow2_protect (t->q, *off, &len, &own, &e), e);
+      CHECK (own);
+    }
+    if (i % 3 == 0) {
+      struct rv_freed freed = { t->io, *off, CLUSTER };
+
+      *off = 0;
+      CHECK_OK (rv_qcow2_release (t->format, &freed, &e), e);
+      rv_qcow2_reuse (t->format, &freed);
+    }
+  }
+  return NULL;
+}
+
+static int
+compare (const void *a, const void *b)
+{
+  const uint64_t *x = a, *y = b;
+
+  return *x < *y ? -1 : *x > *y;
+}
+
+static void
+no_two_threads_get_the_same_cluster (void)
+{
+  static struct thread threads[THREADS];
+  static uint64_t all[THREADS * PER_THREAD];
+  CLEANUP_RAM struct test_ram t;
+
+  REQUIRE_OK (test_ram_create (&t, &small, &err), err);
+  test_ram_width (&t, 6);
+  REQUIRE (enable (&t));
+  for (unsigned i = 0; i < THREADS; i++) {
+    threads[i].t = &t;
+    threads[i].nr = i;
+    REQUIRE (pthread_create (&threads[i].id, NULL, run, &threads[i]) == 0);
+  }
+  for (unsigned i = 0; i < THREADS; i++) {
+    pthread_join (threads[i].id, NULL);
+    memcpy (all + i * PER_THREAD, threads[i].offs, sizeof threads[i].offs);
+  }
+  qsort (all, THREADS * PER_THREAD, sizeof *all, compare);
+  for (unsigned i = 1; i < THREADS * PER_THREAD; i++)
+    CHECK (all[i] == 0 || all[i - 1] != all[i]);
+}
+
 int
 main (void)
 {
@@ -606,6 +703,7 @@ main (void)
   TEST (refcounts_of_all_widths_can_be_changed);
   TEST (the_refcount_table_grows_again_and_again);
   TEST (a_larger_table_changes_nothing_else_of_the_header);
+  TEST (the_larger_table_is_the_one_that_is_checked);
   TEST (tables_that_were_made_are_protected);
   TEST (large_clusters_have_blocks_of_many_pieces);
   TEST (clusters_behind_the_end_that_are_counted_are_left_alone);
@@ -625,5 +723,6 @@ main (void)
   TEST (adjoining_freed_clusters_become_one_range_but_bytes_do_not);
   TEST (many_scattered_clusters_come_and_go_quickly);
   TEST (a_failure_leaves_all_as_it_was);
+  TEST (no_two_threads_get_the_same_cluster);
   return test_result ();
 }

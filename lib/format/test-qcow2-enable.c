@@ -122,6 +122,7 @@ an_odd_size_is_no_reason (void)
 
   REQUIRE (begin (&t));
   rv_put_be64 (t.bytes + 24, how.size - 100);
+  rv_put_be64 (t.bytes + 64, 1ull << 50); /* nor this, of no snapshots */
   CHECK_OK (enable (&t), err);
 }
 

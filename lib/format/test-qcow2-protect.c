@@ -258,12 +258,42 @@ one_that_names_what_is_missing_is_refused (void)
   }
 }
 
+/* What another has written there since is not what the entry has lost. */
+static void
+what_is_missing_is_not_read_when_the_file_has_grown (void)
+{
+  static const uint64_t entries[] = {
+    QCOW2_OFLAG_COPIED | CLUSTERS * CLUSTER,
+    QCOW2_OFLAG_COMPRESSED | CLUSTERS * CLUSTER,
+  };
+
+  for (unsigned i = 0; i < sizeof entries / sizeof entries[0]; i++) {
+    CLEANUP_RAM struct test_ram t;
+    uint64_t off, got, damaged;
+    struct rv_map map;
+
+    REQUIRE (make (&t));
+    rv_put_be64 (at (&t, AT_L2), entries[i]);
+    rv_put_be64 (at (&t, AT_L2) + 8, QCOW2_OFLAG_COPIED | AT_DATA * CLUSTER);
+    REQUIRE (enable (&t));
+    REQUIRE_OK (rv_qcow2_alloc (t.q, 1, &off, &got, &err), err);
+    CHECK_EQ_U64 (off, CLUSTERS * CLUSTER);
+    REQUIRE_OK (rv_io_pwrite (t.io, "", 1, off + CLUSTER - 1, &err), err);
+    CHECK_EQ_INT (rv_qcow2_map (t.format, 0, CLUSTER, &map, &damaged, &err),
+                  -1);
+    CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "disk: *beyond the end*");
+    CHECK_OK (rv_qcow2_map (t.format, CLUSTER, CLUSTER, &map, &damaged, &err),
+              err);
+  }
+}
+
 /* Once looked at, it may name what the file has got since. */
 static void
 one_that_was_checked_may_grow_with_the_file (void)
 {
   CLEANUP_RAM struct test_ram t;
-  uint64_t off, got;
+  uint64_t off, got, damaged;
+  struct rv_map map;
   uint8_t entry[8];
 
   REQUIRE (make (&t) && enable (&t));
@@ -274,6 +304,10 @@ one_that_was_checked_may_grow_with_the_file (void)
                               entry, 8, RV_PHASE_PUBLISH, &err),
               err);
   l2 (&t, AT_L2, true);
+  REQUIRE_OK (rv_io_pwrite (t.io, "", 1, off, &err), err);
+  CHECK_OK (rv_qcow2_map (t.format, 0, CLUSTER, &map, &damaged, &err), err);
+  CHECK_EQ_INT (map.kind, RV_MAP_DATA);
+  CHECK_EQ_U64 (map.host_off, off);
 }
 
 int
@@ -289,6 +323,7 @@ main (void)
   TEST (one_with_refcount_0_is_refused);
   TEST (one_of_this_run_may_be_changed_before_it_is_in_the_file);
   TEST (one_that_names_what_is_missing_is_refused);
+  TEST (what_is_missing_is_not_read_when_the_file_has_grown);
   TEST (one_that_was_checked_may_grow_with_the_file);
   return test_result ();
 }
