@@ -20,7 +20,7 @@ sed -n '/^\[file=\]/,$ s/^\([^ ]*=[^ ]*\).*/\1/p' "$tmp/all" >"$tmp/help"
 diff -u "$tmp/library" "$tmp/help" || fail '--help differs'
 
 pod2text "$RAWVIEW_SRCDIR/nbdkit-plugin/nbdkit-rawview-plugin.pod" |
-  sed -n '/^PARAMETERS/,/^CLIENTS/ s/^    \(\[*[a-z-]*=[^ ]*\)$/\1/p' \
+  sed -n '/^PARAMETERS/,/^WRITING/ s/^    \(\[*[a-z-]*=[^ ]*\)$/\1/p' \
   >"$tmp/page"
 diff -u "$tmp/library" "$tmp/page" || fail 'the manual page differs'
 
