@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where bytes come from: one small vtable, met in one file each.
  *
- *   io-file.c   a regular file or block device, by descriptor
+ *   io-file.c   a regular file or block device, by descriptor; io-file-write.c
  *   io-nbd.c    a container served over NBD (the only user of libnbd)
  *   io-slice.c  a window of another io: a member of an OVA
  *   io-mem.c    memory, for tests

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -465,6 +467,58 @@ a_file_is_written_and_grows (void)
 }
 
 static void
+holes_of_a_file_that_grew_are_found_while_they_are_there (void)
+{
+  CLEANUP_IO struct rv_io *io = NULL;
+  rawview_error err;
+  uint64_t run;
+  bool hole;
+
+  make_file ("grew", 0, 0600);
+  REQUIRE_OK (open_file ("grew", &io, &err), err);
+  CHECK_OK (rv_io_pwrite (io, "x", 1, (8 << 20) - 1, &err), err);
+  rv_io_hole (io, 1 << 20, 1 << 20, &hole, &run);
+  if (!hole)
+    SKIP ("the filesystem knows no holes");
+  CHECK_EQ_U64 (run, 1 << 20);
+  CHECK_OK (rv_io_zero (io, 7 << 20, 1 << 20, RV_ZERO_PUNCH, &err), err);
+  rv_io_hole (io, 7 << 20, 1 << 20, &hole, &run);
+  CHECK (!hole || run <= 1 << 20);
+  make_file ("grew", 100, 0600); /* by somebody else */
+  rv_io_hole (io, 1 << 20, 1 << 20, &hole, &run);
+  CHECK (!hole);
+}
+
+/* The kernel writes up to the limit and says so; the rest fails. */
+static void
+write_beyond_the_limit (void)
+{
+  const struct rlimit limit = { 1000, 1000 };
+  CLEANUP_IO struct rv_io *io = NULL;
+  rawview_error err = { 0 };
+  char data[600];
+
+  memset (data, 'd', sizeof data);
+  signal (SIGXFSZ, SIG_IGN);
+  if (setrlimit (RLIMIT_FSIZE, &limit) == -1)
+    return;
+  REQUIRE_OK (open_file ("limit", &io, &err), err);
+  check_fails (rv_io_pwrite (io, data, 600, 700, &err), &err, EFBIG);
+  CHECK_ERROR (err, RAWVIEW_ERROR_IO,
+               "cannot write 300 bytes to limit at 1000*");
+  CHECK_EQ_U64 (io->size, 1000);
+  check_bytes (io, 999, "d", 1);
+  CHECK_OK (rv_io_pwrite (io, data, 600, 400, &err), err);
+}
+
+static void
+after_a_short_write_the_rest_is_written_or_fails (void)
+{
+  make_file ("limit", 10, 0600);
+  test_in_child (write_beyond_the_limit);
+}
+
+static void
 zero_a_file (unsigned flags)
 {
   CLEANUP_IO struct rv_io *io = NULL;
@@ -655,6 +709,8 @@ main (void)
   TEST (a_failed_sync_is_in_no_trace_but_a_failed_write_is);
   TEST (a_traced_sync_says_what_was_complete);
   TEST (a_file_is_written_and_grows);
+  TEST (holes_of_a_file_that_grew_are_found_while_they_are_there);
+  TEST (after_a_short_write_the_rest_is_written_or_fails);
   TEST (ranges_of_a_file_become_zeros);
   TEST (a_punched_file_takes_less_space);
   TEST (where_there_is_no_fallocate_zeros_are_written_if_that_may_take_long);
