@@ -151,6 +151,7 @@ take_part (struct rv_epoch *e)
       pthread_cond_wait (&e->changed, &e->lock);
 }
 
+/* The thread may be slow; what it has not given back must not become much. */
 void
 rv_epoch_throttle (struct rv_epoch *e)
 {
@@ -159,11 +160,11 @@ rv_epoch_throttle (struct rv_epoch *e)
   pthread_mutex_lock (&e->lock);
   alone = !e->has_thread;
   over = !e->sync_failed && rv_epoch_over (e, 1);
-  reuse = alone && over;
   if (over && (alone || rv_epoch_over (e, 2)))
     take_part (e);
   else if (over && !e->running)
     pthread_cond_broadcast (&e->changed);
+  reuse = e->reusable.bytes > (alone ? 0 : e->limits.freed);
   pthread_mutex_unlock (&e->lock);
   if (reuse)
     rv_epoch_reuse (e);

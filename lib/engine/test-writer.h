@@ -17,6 +17,7 @@
 #ifndef RV_TEST_WRITER_H
 #define RV_TEST_WRITER_H
 
+#include <errno.h>
 #include <time.h>
 
 #include "engine/engine-internal.h"
@@ -278,18 +279,21 @@ test_plan (struct rv_format *format, uint64_t off, uint64_t len,
 }
 
 /* One that was freed, or as many as are wanted at the end. */
-static TEST_UNUSED void
-test_find (struct test_writer *w, struct rv_plan *plan)
+static TEST_UNUSED int
+test_find (struct test_writer *w, struct rv_plan *plan, rawview_error *err)
 {
   LOCKED (&w->lock);
   if (w->nr_free > 0) {
     plan->host_off = w->free[--w->nr_free];
     plan->fill_len = UNIT;
     plan->len = rv_min_u64 (plan->len, test_unit_end (plan->off) - plan->off);
-    return;
+    return 0;
   }
+  if (w->next + plan->fill_len > 256 * UNIT)
+    return rv_error_errno (err, ENOSPC, "allocate");
   plan->host_off = w->next;
   w->next += plan->fill_len;
+  return 0;
 }
 
 static TEST_UNUSED int
@@ -301,9 +305,9 @@ test_allocate (struct rv_format *format, struct rv_plan *plan,
   uint64_t number = atomic_fetch_add (&w->allocations, 1) + 1;
 
   if (rv_tables_patch (w->base.tables, w->base.io, HOOK, &number, 8,
-                       RV_PHASE_HOOK, err) == -1)
+                       RV_PHASE_HOOK, err) == -1 ||
+      test_find (w, plan, err) == -1)
     return -1;
-  test_find (w, plan);
   for (uint64_t i = 0; i < plan->fill_len / UNIT; i++) {
     uint64_t unit = plan->host_off / UNIT + i, count = 0;
 
