@@ -64,7 +64,7 @@ make_target (struct target *t, unsigned kind)
   char descriptor[256];
   rawview_error err;
 
-  *t = (struct target){ .parent = kind & PARENT };
+  *t = (struct target){ .parent = kind & PARENT, .room = 24u << 20 };
   make_kind (&m, kind);
   snprintf (descriptor, sizeof descriptor, text,
             kind & PARENT ? "parentCID=00000012\n" : "");
@@ -374,11 +374,11 @@ int
 main (void)
 {
   rv_vmdk_cid_random = no_random;
+  TEST (threads_may_write_and_read_side_by_side);
   TEST (every_kind_of_disk_reads_like_the_model);
   TEST (a_failing_write_breaks_nothing);
   TEST (a_full_disk_breaks_nothing);
   TEST (a_failing_read_breaks_nothing);
   TEST (a_failing_sync_breaks_nothing);
-  TEST (threads_may_write_and_read_side_by_side);
   return test_result ();
 }

@@ -12,7 +12,7 @@
 #include "util/checked.h"
 
 #define FILES_MAX   4u
-#define ROOM        (64u << 20)
+#define ROOM        (4u << 20)
 #define PARENT_BYTE 0x5a
 
 /* A disk in files that can be written. */
@@ -21,6 +21,7 @@ struct target {
   struct rv_io *ios[FILES_MAX]; /* the first is the container */
   uint8_t *bytes[FILES_MAX];
   size_t nr_files;
+  uint64_t room; /* of each file that is added, 0: ROOM */
   const struct rv_format_write_ops *ops;
   bool parent;    /* what is unallocated reads as PARENT_BYTE */
   uint8_t *model; /* what the guest must read */
@@ -34,7 +35,8 @@ target_add (struct target *t, const void *bytes, size_t len, const char *name)
   size_t i = t->nr_files++;
   rawview_error err;
 
-  CHECK_OK (rv_io_ram_new (len, ROOM, name, &t->ios[i], &t->bytes[i], &err),
+  CHECK_OK (rv_io_ram_new (len, t->room ? t->room : ROOM, name, &t->ios[i],
+                           &t->bytes[i], &err),
             err);
   memcpy (t->bytes[i], bytes, len);
 }
