@@ -18,7 +18,9 @@ struct test_writer {
   struct test_qcow2 t;
   uint8_t *disk; /* the file's bytes */
   struct rv_freed_list freed;
-  unsigned plans; /* of the last write */
+  unsigned plans;              /* of the last write */
+  struct rv_io_faults *faults; /* if set, what the format is opened on has them
+                                */
 };
 
 static rawview_error err;
@@ -105,6 +107,9 @@ writer_open (struct test_writer *w)
   if (rv_io_ram_new (w->t.len, ROOM, "disk", &w->t.io, &w->disk, &err) == -1)
     return -1;
   memcpy (w->disk, w->t.p, w->t.len);
+  if (w->faults &&
+      rv_io_faults_new (w->t.io, w->faults, &w->t.fault, &err) == -1)
+    return -1;
   if (test_qcow2_open (&w->t, &err) == -1 ||
       writer_ops (w)->enable (w->t.format, &err) == -1)
     return -1;
@@ -122,6 +127,7 @@ static TEST_UNUSED void
 writer_release (struct test_writer *w)
 {
   rv_freed_list_release (&w->freed);
+  rv_io_unref (w->t.fault);
   test_qcow2_release (&w->t);
 }
 #define CLEANUP_WRITER RV_CLEANUP (writer_release)
@@ -223,14 +229,17 @@ writer_move (struct test_writer *w, const struct rv_plan *plan,
 static TEST_UNUSED int
 writer_step (struct test_writer *w, struct rv_plan *plan, const uint8_t *buf)
 {
-  if (plan->kind == RV_PLAN_FRESH &&
-      writer_ops (w)->allocate (w->t.format, plan, &err) == -1)
+  bool fresh = plan->kind == RV_PLAN_FRESH;
+
+  if (fresh && writer_ops (w)->allocate (w->t.format, plan, &err) == -1)
     return -1;
-  if (writer_move (w, plan, buf) == -1)
-    return -1;
-  if (plan->kind == RV_PLAN_IN_PLACE)
+  if (writer_move (w, plan, buf) == 0 &&
+      (plan->kind == RV_PLAN_IN_PLACE ||
+       writer_ops (w)->publish (w->t.format, plan, &w->freed, &err) == 0))
     return 0;
-  return writer_ops (w)->publish (w->t.format, plan, &w->freed, &err);
+  if (fresh)
+    writer_ops (w)->cancel (w->t.format, plan, &w->freed);
+  return -1;
 }
 
 static TEST_UNUSED int
