@@ -87,20 +87,25 @@ test_ram_release (struct test_ram *t)
 }
 #define CLEANUP_RAM RV_CLEANUP (test_ram_release)
 
-/* An epoch: all changed tables are written and durable. */
+/* An epoch: all changed tables are written, with its barriers. */
 static TEST_UNUSED int
 test_ram_flush (struct test_ram *t, rawview_error *err)
 {
   struct rv_frozen *frozen;
-  unsigned phase;
+  unsigned done;
   int r = 0;
 
   if (rv_tables_freeze (t->tables, &frozen, err) == -1)
     return -1;
-  for (phase = 0; r == 0 && phase < RV_NR_PHASES; phase++)
-    r = rv_frozen_write (t->tables, frozen, phase, err);
-  rv_tables_thaw (t->tables, frozen, r == 0 ? phase : phase - 1);
-  return r == 0 ? rv_io_sync (t->io, err) : -1;
+  for (done = 0; done < RV_NR_PHASES; done++) {
+    r = rv_frozen_write (t->tables, frozen, done, err);
+    if (r == 0)
+      r = rv_io_sync (t->q->base.io, err);
+    if (r == -1)
+      break;
+  }
+  rv_tables_thaw (t->tables, frozen, done);
+  return r;
 }
 
 static TEST_UNUSED void
