@@ -50,9 +50,11 @@ log_from_library (void *opaque, const char *msg)
 static enum tree_writing
 find_writing (const struct options *options)
 {
-  if (!options_want_writing (options))
+  if (options->rw)
+    return TREE_IN_PLACE;
+  if (options->overlay == NULL && options->overlay_dir == NULL)
     return TREE_READ_ONLY;
-  return options->rw ? TREE_IN_PLACE : TREE_OVERLAY;
+  return options->ro ? TREE_OVERLAY_SHOWN : TREE_OVERLAY;
 }
 
 static int

@@ -147,7 +147,7 @@ make_writable (rawview_image *image, rawview_error *err)
 bool
 tree_is_writable (const struct tree *tree)
 {
-  return tree->writing != TREE_READ_ONLY;
+  return tree->writing == TREE_IN_PLACE || tree->writing == TREE_OVERLAY;
 }
 
 /* Of a folder's image the log says why it cannot be written, when that shows
@@ -278,7 +278,7 @@ measure (struct tree *tree, struct node *node)
 {
   uint64_t blocks = node->size / BLOCK_SIZE;
 
-  if (tree->writing != TREE_OVERLAY) {
+  if (tree->writing != TREE_OVERLAY && tree->writing != TREE_OVERLAY_SHOWN) {
     pthread_mutex_lock (&tree->handles);
     blocks = look_at_disk (tree, node);
     pthread_mutex_unlock (&tree->handles);

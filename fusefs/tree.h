@@ -25,8 +25,13 @@
 
 enum tree_shape { TREE_FILE, TREE_DISKS, TREE_FOLDER };
 
-/* Where writes go. */
-enum tree_writing { TREE_READ_ONLY, TREE_IN_PLACE, TREE_OVERLAY };
+/* Where writes go; the overlays of TREE_OVERLAY_SHOWN are only read. */
+enum tree_writing {
+  TREE_READ_ONLY,
+  TREE_OVERLAY_SHOWN,
+  TREE_IN_PLACE,
+  TREE_OVERLAY,
+};
 
 struct tree;
 

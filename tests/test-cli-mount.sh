@@ -17,6 +17,13 @@ cleanup_fn fusermount3 -uqz "$tmp/mnt"
 same disk.raw mnt/disk.qcow2.raw
 fusermount3 -u mnt
 
+touch file
+rawview mount --pid-file "$tmp/pid" --overlay=changes.qcow2 disk.qcow2 file
+cleanup_fn fusermount3 -uqz "$tmp/file"
+printf 'changed' | dd of=file conv=notrunc status=none
+[ "$(head -c 7 file)" = changed ] || fail 'not written'
+fusermount3 -u file
+
 status=0
 rawview mount disk.raw mnt 2>err || status=$?
 [ "$status" -eq 3 ] || fail "status $status"
