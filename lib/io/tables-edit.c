@@ -11,183 +11,12 @@
 #include "util/checked.h"
 #include "util/error.h"
 
-#define TABLE_LEN_MIN 64u
-
-int
-rv_edits_init (struct rv_tables *t)
-{
-  t->table_len = TABLE_LEN_MIN;
-  t->table = calloc (t->table_len, sizeof *t->table);
-  if (t->table == NULL)
-    return -1;
-  TAILQ_INIT (&t->dirty);
-  pthread_mutex_init (&t->lock, NULL);
-  return 0;
-}
-
-/*--- Versions -----------------------------------------------------------*/
-
-/* bytes NULL: zeros */
-static struct rv_version *
-version_new (const void *bytes, size_t len)
-{
-  struct rv_version *v = malloc (sizeof *v + len);
-
-  if (v == NULL)
-    return NULL;
-  atomic_init (&v->refs, 1);
-  if (bytes != NULL)
-    memcpy (v->bytes, bytes, len);
-  else
-    memset (v->bytes, 0, len);
-  return v;
-}
-
-void
-rv_version_unref (struct rv_version *v)
-{
-  if (v != NULL &&
-      atomic_fetch_sub_explicit (&v->refs, 1, memory_order_acq_rel) == 1)
-    free (v);
-}
-
 static void
 cleanup_version (struct rv_version **v)
 {
   rv_version_unref (*v);
 }
 #define CLEANUP_VERSION RV_CLEANUP (cleanup_version)
-
-/*--- The set, with the lock held ----------------------------------------*/
-
-static struct rv_piece **
-bucket (struct rv_tables *t, const struct rv_io *io, uint64_t off)
-{
-  uint64_t h = (uint64_t) io->serial ^ off * 0x9e3779b97f4a7c15u;
-
-  h ^= h >> 32;
-  h *= 0xd6e8feb86659fd93u;
-  h ^= h >> 32;
-  return &t->table[h & (t->table_len - 1)];
-}
-
-static struct rv_piece *
-find (struct rv_tables *t, const struct rv_io *io, uint64_t off, size_t len,
-      bool patch)
-{
-  struct rv_piece *p = *bucket (t, io, off);
-
-  while (p && (p->io != io || p->off != off || p->len != len ||
-               p->patch != patch || p->dead))
-    p = p->chain;
-  return p;
-}
-
-/* Keeps chains short.  Without memory they just get longer. */
-static void
-grow_table (struct rv_tables *t)
-{
-  size_t old_len = t->table_len;
-  struct rv_piece **old = t->table, **new;
-
-  new = calloc (old_len * 2, sizeof *new);
-  if (new == NULL)
-    return;
-  t->table = new;
-  t->table_len = old_len * 2;
-  for (size_t i = 0; i < old_len; i++)
-    while (old[i]) {
-      struct rv_piece *p = old[i], **to = bucket (t, p->io, p->off);
-
-      old[i] = p->chain;
-      p->chain = *to;
-      *to = p;
-    }
-  free (old);
-}
-
-/* What a piece takes, which of a patch is more than its bytes. */
-static size_t
-weight (const struct rv_piece *p)
-{
-  return sizeof *p + sizeof *p->current + p->len;
-}
-
-/* nr_tables comes before came: who has seen came knows that there is something
- * to look for.
- */
-static void
-insert (struct rv_tables *t, struct rv_piece *p)
-{
-  struct rv_piece **to;
-
-  if (t->nr_pieces >= t->table_len)
-    grow_table (t);
-  to = bucket (t, p->io, p->off);
-  p->chain = *to;
-  *to = p;
-  t->nr_pieces++;
-  t->bytes += weight (p);
-  if (!p->patch) {
-    t->nr_tables++;
-    t->came++;
-  }
-}
-
-static void
-free_piece (struct rv_piece *p)
-{
-  rv_version_unref (p->current);
-  rv_version_unref (p->frozen);
-  rv_io_unref (p->io);
-  free (p);
-}
-
-void
-rv_piece_remove (struct rv_tables *t, struct rv_piece *p)
-{
-  struct rv_piece **from = bucket (t, p->io, p->off);
-
-  while (*from != p)
-    from = &(*from)->chain;
-  *from = p->chain;
-  t->nr_pieces--;
-  t->bytes -= weight (p);
-  if (!p->patch) {
-    t->nr_tables--;
-    t->left++;
-  }
-  free_piece (p);
-}
-
-void
-rv_edits_release (struct rv_tables *t)
-{
-  for (size_t i = 0; i < t->table_len; i++)
-    while (t->table[i])
-      rv_piece_remove (t, t->table[i]);
-  free (t->table);
-  pthread_mutex_destroy (&t->lock);
-}
-
-/* Of two phases the earlier: what was made in this epoch cannot be reached yet.
- * A patch that replaces another is the only one that counts, and is written
- * after all that came before it.
- */
-void
-rv_piece_set_dirty (struct rv_tables *t, struct rv_piece *p,
-                    enum rv_phase phase)
-{
-  if (p->dirty && !p->patch) {
-    p->phase = phase < p->phase ? phase : p->phase;
-    return;
-  }
-  if (p->dirty)
-    TAILQ_REMOVE (&t->dirty, p, dirty_link);
-  p->dirty = true;
-  p->phase = phase;
-  TAILQ_INSERT_TAIL (&t->dirty, p, dirty_link);
-}
 
 static void
 mark (struct rv_piece *p, size_t in, size_t n)
@@ -210,7 +39,7 @@ change (struct rv_tables *t, struct rv_piece *p, size_t in, const void *bytes,
   if (memcmp (v->bytes + in, bytes, n) == 0)
     return 0;
   if (atomic_load_explicit (&v->refs, memory_order_acquire) > 1) {
-    copy = version_new (v->bytes, p->len);
+    copy = rv_version_new (v->bytes, p->len);
     if (copy == NULL)
       return rv_error_nomem (err);
     rv_version_unref (v);
@@ -220,26 +49,6 @@ change (struct rv_tables *t, struct rv_piece *p, size_t in, const void *bytes,
   mark (p, in, n);
   rv_piece_set_dirty (t, p, phase);
   return 0;
-}
-
-/*--- Pinning ------------------------------------------------------------*/
-
-bool
-rv_edited_pin (struct rv_tables *t, struct rv_io *io, uint64_t off, size_t len,
-               struct rv_table **table, const uint8_t **bytes)
-{
-  struct rv_piece *p;
-
-  if (t->nr_tables == 0)
-    return false;
-  LOCKED (&t->lock);
-  p = find (t, io, off, len, false);
-  if (p == NULL)
-    return false;
-  atomic_fetch_add_explicit (&p->current->refs, 1, memory_order_relaxed);
-  *table = (struct rv_table *) ((uintptr_t) p->current | 1);
-  *bytes = p->current->bytes;
-  return true;
 }
 
 /*--- Editing ------------------------------------------------------------*/
@@ -283,7 +92,7 @@ version_of (struct rv_table *table, const uint8_t *bytes, size_t len)
   struct rv_version *v = rv_cache_shared ((struct rv_cache_block *) table);
 
   if (v == NULL)
-    return version_new (bytes, len);
+    return rv_version_new (bytes, len);
   atomic_fetch_add_explicit (&v->refs, 1, memory_order_relaxed);
   return v;
 }
@@ -300,16 +109,16 @@ edit_fresh (struct rv_tables *t, struct rv_piece *fresh, unsigned left,
   LOCKED (&t->lock);
 
   if (t->left == left &&
-      find (t, fresh->io, fresh->off, fresh->len, false) == NULL) {
+      rv_edits_find (t, fresh->io, fresh->off, fresh->len, false) == NULL) {
     if (memcmp (fresh->current->bytes + in, bytes, n) != 0)
       rv_cache_forget (t->cache, rv_tables_owner (fresh->io), fresh->off,
                        fresh->len - 1);
     r = change (t, fresh, in, bytes, n, phase, err);
   }
   if (fresh->dirty)
-    insert (t, fresh);
+    rv_edits_insert (t, fresh);
   else
-    free_piece (fresh);
+    rv_piece_free (fresh);
   return r;
 }
 
@@ -345,7 +154,7 @@ edit_dirty (struct rv_tables *t, struct rv_io *io, uint64_t off, size_t len,
             rawview_error *err)
 {
   LOCKED (&t->lock);
-  struct rv_piece *p = find (t, io, off, len, false);
+  struct rv_piece *p = rv_edits_find (t, io, off, len, false);
 
   return p ? change (t, p, in, bytes, n, phase, err) : 1;
 }
@@ -371,49 +180,12 @@ rv_tables_edit (struct rv_tables *t, struct rv_io *io, uint64_t off, size_t len,
 
 /*--- Making -------------------------------------------------------------*/
 
-/* Nobody wants its bytes any more.  What is frozen is still written. */
-static void
-forget (struct rv_tables *t, struct rv_piece *p)
-{
-  if (p->dirty)
-    TAILQ_REMOVE (&t->dirty, p, dirty_link);
-  p->dirty = false;
-  p->dead = true;
-  if (p->frozen == NULL)
-    rv_piece_remove (t, p);
-}
-
-/* Clean and dirty pieces of another length or offset that share bytes with the
- * new one belong to a table that was there once.  Tables begin at sectors.
- */
-static void
-forget_overlapping (struct rv_tables *t, const struct rv_io *io, uint64_t off,
-                    size_t len)
-{
-  uint64_t first = rv_align_down (off, RV_SECTOR);
-  uint64_t reach = RV_TABLE_PIECE_MAX - RV_SECTOR;
-  uint64_t a = first > reach ? first - reach : 0;
-  struct rv_piece *p, *next;
-
-  for (; a < off + len; a += RV_SECTOR) {
-    uint64_t above = a < off ? off - a : 0;
-
-    rv_cache_forget (t->cache, rv_tables_owner (io), a, above);
-    for (p = *bucket (t, io, a); p != NULL; p = next) {
-      next = p->chain;
-      if (p->io == io && p->off == a && p->len > above && !p->patch &&
-          !(a == off && p->len == len))
-        forget (t, p);
-    }
-  }
-}
-
 /* Makes bytes the content of the piece, whatever that was. */
 static int
 put (struct rv_tables *t, struct rv_io *io, uint64_t off, size_t len,
      const void *bytes, bool patch, enum rv_phase phase, rawview_error *err)
 {
-  struct rv_piece *fresh = piece_of (io, off, len, version_new (bytes, len));
+  struct rv_piece *fresh = piece_of (io, off, len, rv_version_new (bytes, len));
   struct rv_piece *p;
 
   if (fresh == NULL)
@@ -421,16 +193,16 @@ put (struct rv_tables *t, struct rv_io *io, uint64_t off, size_t len,
   fresh->patch = patch;
   LOCKED (&t->lock);
   if (!patch)
-    forget_overlapping (t, io, off, len);
-  p = find (t, io, off, len, patch);
+    rv_edits_forget (t, io, off, len);
+  p = rv_edits_find (t, io, off, len, patch);
   if (p == NULL) {
     p = fresh;
-    insert (t, p);
+    rv_edits_insert (t, p);
   }
   else {
     rv_version_unref (p->current);
     p->current = STEAL (fresh->current);
-    free_piece (fresh);
+    rv_piece_free (fresh);
   }
   mark (p, 0, len);
   rv_piece_set_dirty (t, p, phase);

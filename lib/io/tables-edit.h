@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The changed pieces: what tables.c (pinning), tables-edit.c (changing) and
- * tables-freeze.c (writing) share.
+/* The changed pieces: what tables.c (pinning), tables-set.c (the set itself),
+ * tables-edit.c (changing) and tables-freeze.c (writing) share.
  *
  * 1. A piece is in the set from its first change until what was changed has
  *    been written and synced.  Meanwhile everyone finds it there, whatever the
@@ -94,6 +94,8 @@ struct rv_tables {
  */
 bool rv_edited_pin (struct rv_tables *tables, struct rv_io *io, uint64_t off,
                     size_t len, struct rv_table **table, const uint8_t **bytes);
+/* bytes NULL: zeros */
+struct rv_version *rv_version_new (const void *bytes, size_t len);
 void rv_version_unref (struct rv_version *version);
 
 static inline bool
@@ -115,7 +117,16 @@ rv_tables_key (const struct rv_io *io, uint64_t off, size_t len)
       struct rv_cache_key){ .owner = rv_tables_owner (io), .a = off, .b = len };
 }
 
+void rv_piece_free (struct rv_piece *piece); /* that is not in the set */
+
 /* These run with the lock held. */
+struct rv_piece *rv_edits_find (struct rv_tables *tables,
+                                const struct rv_io *io, uint64_t off,
+                                size_t len, bool patch);
+void rv_edits_insert (struct rv_tables *tables, struct rv_piece *piece);
+/* Makes pieces, clean and dirty, that overlap this one unreachable. */
+void rv_edits_forget (struct rv_tables *tables, const struct rv_io *io,
+                      uint64_t off, size_t len);
 void rv_piece_set_dirty (struct rv_tables *tables, struct rv_piece *piece,
                          enum rv_phase phase);
 /* Takes it out of the set, and frees it. */
