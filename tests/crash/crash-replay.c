@@ -50,7 +50,7 @@ static struct {
 
 /* Shared by the processes. */
 static struct totals {
-  atomic_ulong states, again, snapshots, qemu, qemu_freed, runs, faults;
+  atomic_ulong states, again, second, snapshots, qemu, qemu_freed, runs, faults;
 } * totals;
 
 /*--- One seed -----------------------------------------------------------*/
@@ -136,7 +136,10 @@ judge_state (void *opaque, const struct crash_state *state)
   s->states++;
   atomic_fetch_add (&totals->states, 1);
   if (crash_judge (&s->judge, state, &v) && ask_qemu (s, state, &v)) {
-    if (all || s->states % 16 == 0) {
+    if (s->states % 400 == 0 || opt.state != UINT64_MAX)
+      atomic_fetch_add (&totals->second,
+                        crash_judge_second (&s->judge, state, &v));
+    if (v.good && (all || s->states % 16 == 0)) {
       atomic_fetch_add (&totals->again, 1);
       crash_judge_again (&s->judge, state, &v);
     }
@@ -405,9 +408,10 @@ main (int argc, char **argv)
     find_kinds ();
   rv_break_order = opt.broken == NO_SYNCS ? 0 : opt.broken;
   good = work_all (opt.breaks ? BREAKS + 1 : opt.nr_kinds);
-  printf ("# %lu states of %lu runs; %lu written again, %lu snapshots, %lu by "
-          "qemu-img (%lu for what was freed); %lu runs with faults\n",
-          totals->states, totals->runs, totals->again, totals->snapshots,
-          totals->qemu, totals->qemu_freed, totals->faults);
+  printf ("# %lu states of %lu runs, %lu after a second crash; %lu written "
+          "again, %lu snapshots, %lu by qemu-img (%lu for what was freed); %lu "
+          "runs with faults\n",
+          totals->states, totals->runs, totals->second, totals->again,
+          totals->snapshots, totals->qemu, totals->qemu_freed, totals->faults);
   return good ? 0 : 1;
 }

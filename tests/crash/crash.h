@@ -7,6 +7,7 @@
  *   states.c    what may lie on the disk after a crash at each time?
  *   judge.c     looks at one such state by all means
  *   judge-qemu.c  and by qemu-img's eyes
+ *   second.c    a crash after a crash
  *   faults.c    operations that fail
  *
  * Time is counted in entries of the trace: at time t the first t entries have
@@ -76,6 +77,7 @@ struct crash_image {
   uint8_t *snapshot_expected; /* what is read there */
   uint64_t snapshot_size;
   uint64_t leaks; /* allowed after an orderly end */
+  bool begun;     /* has been written before: see judge.c, begun_first */
   const struct rv_format_ops *format;
   uint32_t unit; /* cluster or grain */
 };
@@ -238,10 +240,19 @@ bool crash_judge (struct crash_judge *j, const struct crash_state *state,
 bool crash_judge_again (struct crash_judge *j, const struct crash_state *state,
                         struct crash_verdict *v);
 
-/* The files as they are now, copied into writable memory and opened. */
+/* An internal snapshot shows what it always did. */
 bool crash_judge_snapshot (struct crash_judge *j,
                            const struct crash_state *state,
                            struct crash_verdict *v);
+
+/*--- second.c -----------------------------------------------------------*/
+
+/* Goes on from the state, which j has just read, and crashes again.  Returns
+ * how many states that gave.
+ */
+uint64_t crash_judge_second (struct crash_judge *j,
+                             const struct crash_state *state,
+                             struct crash_verdict *v);
 
 /*--- judge-qemu.c -------------------------------------------------------*/
 

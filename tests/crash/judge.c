@@ -39,6 +39,61 @@ say (struct crash_verdict *v, const char *fmt, ...)
   return false;
 }
 
+/*--- What other programs must learn first -------------------------------*/
+
+#define AUTOCLEAR_OFF 88
+#define CID_LEN       13 /* "\nCID=" and its digits */
+
+/* Headers may have changed, at the file's start and where sector is. */
+static bool
+same_but_for (const struct crash_file *f, const uint8_t *bytes, uint64_t len,
+              uint64_t sector)
+{
+  uint64_t first = rv_min_u64 (SECTOR, f->len);
+  uint64_t end = rv_min_u64 (sector + SECTOR, f->len);
+
+  return len == f->len &&
+         (sector <= first ||
+          memcmp (bytes + first, f->bytes + first, sector - first) == 0) &&
+         memcmp (bytes + end, f->bytes + end, f->len - end) == 0;
+}
+
+/* Before anything else changes, QCOW2's autoclear bits are clear and a VMDK has
+ * another content id.
+ */
+static bool
+begun_first (const struct crash_state *state, struct crash_verdict *v)
+{
+  const struct crash_image *image = state->run->image;
+  const struct crash_file *f = &image->files[0];
+  const uint8_t *bytes = state->bytes[0], *cid;
+  uint64_t at = AUTOCLEAR_OFF, len = 8;
+  bool changed;
+
+  if (image->format == &rv_format_raw || image->begun)
+    return true;
+  if (image->format == &rv_format_vmdk) {
+    cid = memmem (f->bytes, f->len, "\nCID=", 5);
+    if (cid == NULL)
+      return true;
+    at = cid - f->bytes;
+    len = CID_LEN;
+  }
+  else if (f->bytes[7] < 3)
+    return true;
+  changed = !same_but_for (f, bytes, state->len[0], at / SECTOR * SECTOR);
+  for (unsigned i = 1; i < image->nr_files; i++)
+    changed = changed || !same_but_for (&image->files[i], state->bytes[i],
+                                        state->len[i], 0);
+  if (!changed)
+    return true;
+  if (image->format == &rv_format_vmdk)
+    return memcmp (bytes + at, f->bytes + at, len) != 0 ||
+           say (v, "changed with the old CID");
+  return rv_be64 (bytes + at) == 0 ||
+         say (v, "changed with autoclear bits still set");
+}
+
 /*--- The state as storage -----------------------------------------------*/
 
 static void
@@ -174,7 +229,7 @@ crash_judge (struct crash_judge *j, const struct crash_state *state,
   rawview_error err;
 
   *v = (struct crash_verdict){ .good = true };
-  if (!read_only_ios (state, ios, v))
+  if (!begun_first (state, v) || !read_only_ios (state, ios, v))
     return false;
   if (crash_open (image, ios, NULL, &disk, &err) == -1)
     say (v, "it does not open: %s", err.msg);
