@@ -57,8 +57,8 @@ def start(args, command, tmp, n, seed):
         if seed % 3 == 0:
             env["KILL_TORN"] = "1"
     else:
-        command = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "--seccomp-bpf",
-                   "-e", "trace=" + CALLS, "-e",
+        command = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e",
+                   "trace=" + CALLS, "-e",
                    "inject=%s:signal=SIGKILL:when=%d" % (CALLS, n)] + command
     with open(os.path.join(tmp, "log"), "wb") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
