@@ -97,6 +97,21 @@ zeros_that_may_not_deallocate_keep_our_clusters (void)
 }
 
 static void
+the_copied_flag_alone_keeps_no_cluster (void)
+{
+  CLEANUP_WRITER struct test_writer w;
+
+  begin (&w);
+  test_refcount (&w.t, AT_FREE, 2);
+  REQUIRE_OK (writer_open (&w), err);
+  CHECK_EQ_INT (writer_drop (&w, 0, 2 * CLUSTER, RV_DROP_KEEP), 0);
+  REQUIRE_OK (writer_flush (&w), err);
+  CHECK_EQ_U64 (entry_on_disk (&w, 0), QCOW2_OFLAG_ZERO);
+  CHECK_EQ_U64 (refcount (&w, AT_FREE), 1);
+  CHECK_EQ_U64 (refcount (&w, AT_FREE + 1), 1);
+}
+
+static void
 what_is_zero_already_changes_nothing (void)
 {
   CLEANUP_WRITER struct test_writer w;
@@ -271,6 +286,7 @@ main (void)
 {
   TEST (zeros_give_clusters_back);
   TEST (zeros_that_may_not_deallocate_keep_our_clusters);
+  TEST (the_copied_flag_alone_keeps_no_cluster);
   TEST (what_is_zero_already_changes_nothing);
   TEST (missing_tables_are_one_answer);
   TEST (zeros_over_a_parent_make_a_table);

@@ -134,9 +134,38 @@ a_request_that_fails_changes_nothing_else (void)
   CHECK (n > 8 && n < 1000);
 }
 
+/* It is too large for the cache, so that it is read again to be copied. */
+static void
+a_table_that_cannot_be_copied_leaks_nothing (void)
+{
+  unsigned failures = 0;
+
+  for (unsigned n = 1; n < 120; n += 13) {
+    CLEANUP_WRITER struct test_writer w;
+
+    writer_init (&w, 21, AT_FREE + 3, 1ull << 30);
+    writer_data (&w, 0, AT_FREE, 1);
+    writer_snapshot (&w, AT_FREE + 1, 1ull << 30);
+    w.faults = &faults;
+    faults = (struct rv_io_faults){ .kinds = RV_FAULT_READ,
+                                    .errnum = EIO,
+                                    .once = true };
+    REQUIRE_OK (writer_open (&w), err);
+    atomic_store (&faults.countdown, n);
+    failures += writer_write_byte (&w, 512, 512, 7) == -1;
+    atomic_store (&faults.countdown, 0);
+    CHECK_GUEST (&w, 0, 512, 1);
+    REQUIRE_OK (writer_write_byte (&w, 512, 512, 8), err);
+    CHECK_GUEST (&w, 512, 512, 8);
+    writer_check (&w);
+  }
+  CHECK (failures > 4);
+}
+
 int
 main (void)
 {
   TEST (a_request_that_fails_changes_nothing_else);
+  TEST (a_table_that_cannot_be_copied_leaks_nothing);
   return test_result ();
 }

@@ -218,6 +218,21 @@ a_missing_table_is_made (void)
   writer_check (&w);
 }
 
+static void
+guest_data_is_never_taken_from_a_new_table (void)
+{
+  CLEANUP_WRITER struct test_writer w;
+
+  begin (&w, AT_FREE + 1);
+  writer_data (&w, 0, AT_FREE, 1);
+  REQUIRE_OK (writer_open (&w), err);
+  CHECK_GUEST (&w, 0, CLUSTER, 1);
+  REQUIRE_OK (rv_qcow2_own_add (writer_qcow2 (&w), AT_FREE << BITS, &err), err);
+  CHECK_DAMAGED (&w.t, 0, L1_SPAN, CLUSTER, "*has a table*");
+  rv_qcow2_own_remove (writer_qcow2 (&w), AT_FREE << BITS);
+  CHECK_GUEST (&w, 0, CLUSTER, 1);
+}
+
 /* Of 2 MiB, in pieces of 64 KiB. */
 static void
 a_large_table_is_made_with_all_its_pieces (void)
@@ -523,6 +538,7 @@ main (void)
   TEST (widen_gives_whole_clusters);
   TEST (readers_see_what_was_published_and_the_disk_after_a_flush);
   TEST (a_missing_table_is_made);
+  TEST (guest_data_is_never_taken_from_a_new_table);
   TEST (a_large_table_is_made_with_all_its_pieces);
   TEST (a_preallocated_cluster_is_claimed);
   TEST (compressed_neighbours_share_a_host_cluster);
