@@ -6,7 +6,8 @@
  *   qcow2-reserved.c  where the tables are that nobody may touch
  *   qcow2-refcount.c  refcounts through the table cache
  *   qcow2-refblock.c  new refcount blocks, a larger refcount table
- *   qcow2-alloc.c     new clusters; release and reuse of freed ones
+ *   qcow2-alloc.c     new clusters
+ *   qcow2-freed.c     release and reuse of freed ones
  *   qcow2-protect.c   is this host cluster ours alone to overwrite?
  *   qcow2-own.c       tables that this run has made, for overlap checks
  *   qcow2-plan.c      widen, plan, allocate, cancel
@@ -167,6 +168,13 @@ int rv_qcow2_alloc (struct rv_qcow2 *q, uint64_t want, uint64_t *off,
 /* One cluster for a table: added to own. */
 int rv_qcow2_alloc_table (struct rv_qcow2 *q, uint64_t *off,
                           rawview_error *err);
+
+/* Will be given out before new ones.  alloc_lock is held.  Without memory it is
+ * not, in this run.
+ */
+void rv_qcow2_add_free (struct rv_qcow2_writing *w, uint64_t off, uint64_t len);
+
+/*--- qcow2-freed.c ------------------------------------------------------*/
 
 /* A host range, whole clusters or the bytes of a compressed one, that the
  * tables no longer name.
