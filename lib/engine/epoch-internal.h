@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What epoch.c and epoch-thread.c share. */
+/* What the files of the epoch share.
+ *
+ *   epoch.c         the invariants; changes, and one epoch
+ *   epoch-freed.c   the way of what is freed
+ *   epoch-flush.c   who waits for an epoch, and the end
+ *   epoch-thread.c  when epochs begin by themselves
+ */
 
 #ifndef RV_EPOCH_INTERNAL_H
 #define RV_EPOCH_INTERNAL_H
@@ -67,13 +73,27 @@ struct rv_epoch {
  */
 void rv_epoch_run (struct rv_epoch *epoch);
 
+/* Does one of the limits, times factor, lie behind?  lock is held. */
+bool rv_epoch_over (struct rv_epoch *epoch, unsigned factor);
+
+/* The error that stopped writing.  Returns -1. */
+int rv_epoch_refused (struct rv_epoch *epoch, rawview_error *err);
+
+/*--- epoch-freed.c ------------------------------------------------------*/
+
+/* Moves all of from to to.  What finds no memory is never given back. */
+void rv_epoch_move (struct rv_epoch_freed *to, struct rv_epoch_freed *from);
+
+/* Lowers the refcounts of what is gone, which is released then.  A range of
+ * which that fails is never tried again, since a part of it may have been done:
+ * it leaks.
+ */
+void rv_epoch_release (struct rv_epoch *epoch, struct rv_epoch_freed *gone);
+
 /* Gives what is reusable back to the format, after all who may read there have
  * left.  No lock is held.
  */
 void rv_epoch_reuse (struct rv_epoch *epoch);
-
-/* Does one of the limits, times factor, lie behind?  lock is held. */
-bool rv_epoch_over (struct rv_epoch *epoch, unsigned factor);
 
 /*--- epoch-thread.c -----------------------------------------------------*/
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who begins an epoch when nobody asks for a flush: virt-v2v never does, and
- * must still find its work on disk and its freed space given back.
+ * must still find its work on disk and its freed space given back.  Data that
+ * was written in place alone is no reason: the kernel writes it by itself.
  */
 
 #include <config.h>

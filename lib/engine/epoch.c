@@ -55,8 +55,6 @@
 
 #include <config.h>
 
-#include <errno.h>
-
 #include "engine/epoch-internal.h"
 #include "util/error.h"
 
@@ -130,8 +128,8 @@ refuse (struct rv_epoch *e, const rawview_error *error)
   atomic_store (&e->refusing, true);
 }
 
-static int
-refused (struct rv_epoch *e, rawview_error *err)
+int
+rv_epoch_refused (struct rv_epoch *e, rawview_error *err)
 {
   LOCKED (&e->lock);
   if (err)
@@ -170,71 +168,11 @@ int
 rv_epoch_ready (struct rv_epoch *e, rawview_error *err)
 {
   if (atomic_load (&e->refusing))
-    return refused (e, err);
+    return rv_epoch_refused (e, err);
   return atomic_load (&e->begun) ? 0 : begin (e, err);
 }
 
-/*--- Freed ranges -------------------------------------------------------*/
-
-/* Moves all of from to to.  What finds no memory is never given back. */
-static void
-move (struct rv_epoch_freed *to, struct rv_epoch_freed *from)
-{
-  if (to->list.len == 0) {
-    struct rv_epoch_freed empty = *to;
-
-    *to = *from;
-    *from = empty;
-  }
-  for (size_t i = 0; i < from->list.len; i++)
-    if (rv_freed_list_append (&to->list, from->list.ptr[i]) == 0)
-      to->bytes += from->list.ptr[i].len;
-  rv_freed_list_release (&from->list);
-  from->bytes = 0;
-}
-
-/* E6: lowers the refcounts of what is gone.  A range of which that fails is
- * never tried again, since a part of it may have been done: it leaks.
- */
-static void
-release (struct rv_epoch *e, struct rv_epoch_freed *gone)
-{
-  struct rv_epoch_freed done = { 0 };
-  rawview_error error;
-
-  for (size_t i = 0; i < gone->list.len; i++) {
-    const struct rv_freed *freed = &gone->list.ptr[i];
-
-    if (atomic_load (&e->refusing))
-      break;
-    if (e->ops->release == NULL ||
-        e->ops->release (e->format, freed, &error) == 0) {
-      if (rv_freed_list_append (&done.list, *freed) == 0)
-        done.bytes += freed->len;
-    }
-    else if (error.kind == RAWVIEW_ERROR_CORRUPT)
-      rv_epoch_stop (e, &error);
-  }
-  rv_freed_list_release (&gone->list);
-  LOCKED (&e->lock);
-  move (&e->released, &done);
-}
-
-void
-rv_epoch_reuse (struct rv_epoch *e)
-{
-  struct rv_epoch_freed freed = { 0 };
-
-  pthread_mutex_lock (&e->lock);
-  move (&freed, &e->reusable);
-  pthread_mutex_unlock (&e->lock);
-  if (freed.list.len > 0)
-    rv_grace_wait (e->grace); /* E6 */
-  for (size_t i = 0; i < freed.list.len && !atomic_load (&e->refusing); i++)
-    if (e->ops->reuse)
-      e->ops->reuse (e->format, &freed.list.ptr[i]);
-  rv_freed_list_release (&freed.list);
-}
+/*--- Changes ------------------------------------------------------------*/
 
 #ifdef RV_BREAK_ORDER
 static void
@@ -247,8 +185,6 @@ reuse_at_once (struct rv_epoch *e, const struct rv_freed_list *freed)
       e->ops->reuse (e->format, &freed->ptr[i]);
 }
 #endif
-
-/*--- Changes ------------------------------------------------------------*/
 
 bool
 rv_epoch_over (struct rv_epoch *e, unsigned factor)
@@ -299,7 +235,7 @@ rv_epoch_leave (struct rv_epoch *e, struct rv_freed_list *freed)
   for (size_t i = 0; i < more.list.len; i++)
     more.bytes += more.list.ptr[i].len;
   LOCKED (&e->lock);
-  move (&e->fresh, &more);
+  rv_epoch_move (&e->fresh, &more);
   e->inside--;
   if (e->freezing || e->since == 0)
     pthread_cond_broadcast (&e->changed);
@@ -329,7 +265,7 @@ freeze (struct rv_epoch *e, struct taken *t, rawview_error *err)
   t->number = ++e->frozen;
   r = rv_tables_freeze (e->tables, &t->tables, err);
   if (r == 0) {
-    move (&t->freed, &e->fresh);
+    rv_epoch_move (&t->freed, &e->fresh);
     e->since = 0;
   }
   e->freezing = false;
@@ -404,7 +340,7 @@ write_phases (struct rv_epoch *e, struct rv_frozen *tables, unsigned *done,
       return -1;
     if (*done == RV_PHASE_ALLOC) {
       LOCKED (&e->lock);
-      move (&e->reusable, &e->released); /* E6 */
+      rv_epoch_move (&e->reusable, &e->released); /* E6 */
     }
   }
   return 0;
@@ -418,7 +354,7 @@ settle (struct rv_epoch *e, struct taken *t, int r, const rawview_error *error)
     e->durable = t->number; /* E4 */
     if (t->freed.list.len > 0)
       e->follow = rv_epoch_now ();
-    move (&e->gone, &t->freed); /* E5 */
+    rv_epoch_move (&e->gone, &t->freed); /* E5 */
     e->failed_at = 0;
     return;
   }
@@ -427,7 +363,7 @@ settle (struct rv_epoch *e, struct taken *t, int r, const rawview_error *error)
   e->failed_at = rv_epoch_now ();
   if (e->since == 0)
     e->since = e->failed_at;
-  move (&e->fresh, &t->freed);
+  rv_epoch_move (&e->fresh, &t->freed);
 }
 
 /* What is gone by now gets released in this epoch. */
@@ -437,11 +373,11 @@ release_gone (struct rv_epoch *e)
   struct rv_epoch_freed gone = { 0 };
 
   pthread_mutex_lock (&e->lock);
-  move (&gone, &e->gone);
+  rv_epoch_move (&gone, &e->gone);
   if (BROKEN (BREAK_RELEASE_EARLY))
-    move (&gone, &e->fresh);
+    rv_epoch_move (&gone, &e->fresh);
   pthread_mutex_unlock (&e->lock);
-  release (e, &gone);
+  rv_epoch_release (e, &gone);
 }
 
 static int
@@ -473,93 +409,4 @@ rv_epoch_run (struct rv_epoch *e)
   settle (e, &t, r, &error);
   e->running = false;
   pthread_cond_broadcast (&e->changed);
-}
-
-/*--- Flush --------------------------------------------------------------*/
-
-/* E4.  lock is held. */
-static int
-flush (struct rv_epoch *e, rawview_error *err)
-{
-  uint64_t want = e->frozen + 1;
-
-  while (!e->sync_failed && e->durable < want && e->failed < want) {
-    if (e->running)
-      pthread_cond_wait (&e->changed, &e->lock);
-    else
-      rv_epoch_run (e);
-  }
-  if (e->durable >= want)
-    return 0;
-  if (err)
-    *err = e->failure;
-  return -1;
-}
-
-int
-rv_epoch_flush (struct rv_epoch *e, rawview_error *err)
-{
-  bool has_thread;
-  int r;
-
-  pthread_mutex_lock (&e->lock);
-  r = flush (e, err);
-  has_thread = e->has_thread;
-  pthread_mutex_unlock (&e->lock);
-  if (!has_thread)
-    rv_epoch_reuse (e);
-  return r;
-}
-
-/*--- The end ------------------------------------------------------------*/
-
-static bool
-anything_left (struct rv_epoch *e)
-{
-  LOCKED (&e->lock);
-  return !e->sync_failed && e->fresh.list.len + e->gone.list.len +
-                                    e->released.list.len +
-                                    e->reusable.list.len >
-                                0;
-}
-
-/* Each epoch brings what is freed one stage further. */
-static int
-drain (struct rv_epoch *e, rawview_error *err)
-{
-  do
-    if (rv_epoch_flush (e, err) == -1)
-      return -1;
-  while (anything_left (e));
-  return 0;
-}
-
-/* E8 */
-static int
-end (struct rv_epoch *e, rawview_error *err)
-{
-  if (atomic_load (&e->refusing))
-    return refused (e, err);
-  if (atomic_load (&e->begun) && e->ops->end (e->format, err) == -1)
-    return -1;
-  LOCKED (&e->lock);
-  e->finished = true;
-  rv_error_fill (&e->error, RAWVIEW_ERROR_REFUSED, EROFS,
-                 "%s: writing has ended", e->format->io->name);
-  atomic_store (&e->refusing, true);
-  return 0;
-}
-
-int
-rv_epoch_finish (struct rv_epoch *e, rawview_error *err)
-{
-  bool finished;
-
-  rv_epoch_stop_thread (e);
-  pthread_mutex_lock (&e->lock);
-  finished = e->finished;
-  pthread_mutex_unlock (&e->lock);
-  if (finished)
-    return 0;
-  return drain (e, err) == -1 ? -1 : end (e, err);
 }
