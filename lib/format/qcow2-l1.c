@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* QCOW2, in place: the L1 table, and L2 tables that are made or copied.
+/* QCOW2: the entries of the L1 table, and L2 tables that are made or copied for
+ * writing.
  *
  * A new table is filled before an L1 entry names it: in memory, since it is
  * stored last and as a whole, and on disk, since tables are made in phase ALLOC
@@ -12,6 +13,12 @@
 #include "format/qcow2-entries.h"
 #include "format/qcow2-write.h"
 #include "util/checked.h"
+
+unsigned
+rv_qcow2_l1_shift (const struct rv_qcow2 *q)
+{
+  return q->header.cluster_bits + rv_qcow2_l2_bits (&q->header);
+}
 
 uint64_t
 rv_qcow2_l1_load (const struct rv_qcow2 *q, uint64_t i)
@@ -27,14 +34,58 @@ rv_qcow2_l1_store (struct rv_qcow2 *q, uint64_t i, uint64_t entry)
   __atomic_store_n ((uint64_t *) q->l1 + i, htobe64 (entry), __ATOMIC_RELEASE);
 }
 
-/*--- Finding ------------------------------------------------------------*/
+/*--- What is wrong with an entry? ---------------------------------------*/
+
+static uint64_t
+cluster_size (const struct rv_qcow2 *q)
+{
+  return rv_qcow2_cluster_size (&q->header);
+}
 
 static bool
 made_by_us (struct rv_qcow2 *q, uint64_t off)
 {
-  return atomic_load (&((struct rv_qcow2_writing *) q->writing)->nr_own) > 0 &&
-         rv_qcow2_own_clear (q, off, 1) == 0;
+  return q->writing != NULL && rv_qcow2_own_clear (q, off, 1) == 0;
 }
+
+const char *
+rv_qcow2_l1_entry_wrong (struct rv_qcow2 *q, uint64_t entry)
+{
+  uint64_t off = entry & QCOW2_OFFSET_MASK;
+
+  if (entry & QCOW2_L1_RESERVED)
+    return "reserved bits set";
+  if (off & (cluster_size (q) - 1))
+    return "an offset that is not aligned to a cluster";
+  /* A table of this run is not in the file before the first flush. */
+  if (!rv_range_fits (off, cluster_size (q), q->base.io->size) &&
+      !made_by_us (q, off))
+    return "an L2 table that does not fit into the file";
+  if (off < cluster_size (q))
+    return "an L2 table in the header";
+  if (rv_ranges_overlap (off, cluster_size (q), q->metadata.l1_off,
+                         q->metadata.l1_len))
+    return "an L2 table in the L1 table";
+  if (rv_ranges_overlap (off, cluster_size (q), q->metadata.reftable_off,
+                         q->metadata.reftable_len))
+    return "an L2 table in the refcount table";
+  if (rv_qcow2_metadata_is_refblock (&q->metadata, off))
+    return "an L2 table in a refcount block";
+  if (rv_qcow2_metadata_l2_shared (&q->metadata, off))
+    return "an L2 table that another entry has too";
+  return NULL;
+}
+
+int
+rv_qcow2_bad_l1_entry (const struct rv_qcow2 *q, uint64_t i, uint64_t entry,
+                       const char *wrong, rawview_error *err)
+{
+  return rv_error_corrupt (err, "%s: the QCOW2 L1 entry %ju (%#jx) has %s",
+                           q->base.io->name, (uintmax_t) i, (uintmax_t) entry,
+                           wrong);
+}
+
+/*--- Finding ------------------------------------------------------------*/
 
 int
 rv_qcow2_l2_find (struct rv_qcow2 *q, uint64_t i, uint64_t *l2_off, bool *own,
@@ -93,7 +144,7 @@ copy_piece (struct rv_qcow2 *q, uint64_t from, uint64_t to, size_t len,
 static int
 fill_table (struct rv_qcow2 *q, uint64_t from, uint64_t to, rawview_error *err)
 {
-  uint64_t size = rv_qcow2_cluster_size (&q->header);
+  uint64_t size = cluster_size (q);
   size_t len = rv_min_u64 (size, RV_TABLE_PIECE_MAX);
   CLEANUP_FREE uint8_t *buf = malloc (len);
 
@@ -125,7 +176,7 @@ static int
 make_table (struct rv_qcow2 *q, uint64_t i, uint64_t from,
             struct rv_freed_list *freed, uint64_t *l2_off, rawview_error *err)
 {
-  uint64_t size = rv_qcow2_cluster_size (&q->header);
+  uint64_t size = cluster_size (q);
 
   if (rv_qcow2_alloc_table (q, l2_off, err) == -1)
     return -1;

@@ -267,58 +267,6 @@ map_entries (const struct lookup *l, struct rv_map *map, uint64_t *damaged,
 
 /*--- The L1 table -------------------------------------------------------*/
 
-unsigned
-rv_qcow2_l1_shift (const struct rv_qcow2 *q)
-{
-  return q->header.cluster_bits + rv_qcow2_l2_bits (&q->header);
-}
-
-/* A table of this run is not in the file before the first flush. */
-static bool
-is_there (struct rv_qcow2 *q, uint64_t off)
-{
-  struct rv_qcow2_writing *w = q->writing;
-
-  return rv_range_fits (off, cluster_size (q), q->base.io->size) ||
-         (w && atomic_load (&w->nr_own) > 0 &&
-          rv_qcow2_own_clear (q, off, 1) == 0);
-}
-
-const char *
-rv_qcow2_l1_entry_wrong (struct rv_qcow2 *q, uint64_t entry)
-{
-  uint64_t off = entry & QCOW2_OFFSET_MASK;
-
-  if (entry & QCOW2_L1_RESERVED)
-    return "reserved bits set";
-  if (off & (cluster_size (q) - 1))
-    return "an offset that is not aligned to a cluster";
-  if (!is_there (q, off))
-    return "an L2 table that does not fit into the file";
-  if (off < cluster_size (q))
-    return "an L2 table in the header";
-  if (rv_ranges_overlap (off, cluster_size (q), q->metadata.l1_off,
-                         q->metadata.l1_len))
-    return "an L2 table in the L1 table";
-  if (rv_ranges_overlap (off, cluster_size (q), q->metadata.reftable_off,
-                         q->metadata.reftable_len))
-    return "an L2 table in the refcount table";
-  if (rv_qcow2_metadata_is_refblock (&q->metadata, off))
-    return "an L2 table in a refcount block";
-  if (rv_qcow2_metadata_l2_shared (&q->metadata, off))
-    return "an L2 table that another entry has too";
-  return NULL;
-}
-
-int
-rv_qcow2_bad_l1_entry (const struct rv_qcow2 *q, uint64_t i, uint64_t entry,
-                       const char *wrong, rawview_error *err)
-{
-  return rv_error_corrupt (err, "%s: the QCOW2 L1 entry %ju (%#jx) has %s",
-                           q->base.io->name, (uintmax_t) i, (uintmax_t) entry,
-                           wrong);
-}
-
 /* The entry of off was 0 when it was loaded; by now it may name a table. */
 static void
 map_unallocated (const struct rv_qcow2 *q, uint64_t off, uint64_t len,
