@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "format/test-qcow2-ram.h"
+#include "util/checked.h"
 #include "format/qcow2-l2.h"
 
 /* What lies where, in clusters of 4 KiB. */
@@ -478,6 +479,94 @@ an_image_is_marked_corrupt_by_its_bit_alone (void)
   CHECK_MEM_EQ (v2.bytes, head, CLUSTER);
 }
 
+/*--- Anything -----------------------------------------------------------*/
+
+static uint32_t
+random_bits (void)
+{
+  static uint64_t state = 1;
+
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return state >> 33;
+}
+
+/* Something somewhere in the tables' beginnings. */
+static void
+damage (struct test_ram *t)
+{
+  static const uint64_t words[] = {
+    0,
+    1,
+    512,
+    CLUSTER,
+    AT_L1 * CLUSTER,
+    AT_L2 * CLUSTER,
+    AT_REFBLOCK * CLUSTER,
+    CLUSTERS * CLUSTER,
+    QCOW2_OFLAG_COPIED | CLUSTERS * CLUSTER,
+    QCOW2_OFLAG_COMPRESSED | 0x3fffull << 48 | AT_DATA * CLUSTER,
+    1ull << 55,
+    1ull << 63,
+    UINT64_MAX,
+  };
+  const unsigned n = sizeof words / sizeof words[0];
+
+  for (unsigned k = random_bits () % 3 + 1; k > 0; k--) {
+    uint8_t *p = at (t, random_bits () % CLUSTERS);
+
+    if (random_bits () % 2)
+      p[random_bits () % 112] = random_bits ();
+    else
+      rv_put_be64 (p + random_bits () % 14 * 8, words[random_bits () % n]);
+  }
+}
+
+/* All calls, with what an entry could have said. */
+static void
+use (struct test_ram *t)
+{
+  for (unsigned i = 0; i < 20; i++) {
+    uint64_t off = random_bits () % (CLUSTERS + 3) * CLUSTER, got, damaged;
+    uint64_t len = (random_bits () % 4 + 1) * CLUSTER;
+    struct rv_freed freed = { t->io, off + random_bits () % 2 * 100, len };
+    struct rv_map map;
+    bool own;
+
+    rv_qcow2_protect (t->q, off, &len, &own, &err);
+    rv_qcow2_protect_l2 (t->q, off, &own, &err);
+    if (rv_qcow2_release (t->format, &freed, &err) == 0)
+      rv_qcow2_reuse (t->format, &freed);
+    rv_qcow2_alloc (t->q, random_bits () % 100, &off, &got, &err);
+    rv_qcow2_alloc_table (t->q, &off, &err);
+    if (t->format->size > 0)
+      rv_qcow2_map (t->format, 0, rv_min_u64 (t->format->size, CLUSTER), &map,
+                    &damaged, &err);
+  }
+}
+
+static void
+no_damage_does_harm (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  uint8_t pristine[CLUSTERS * CLUSTER];
+  unsigned written = 0;
+
+  REQUIRE (begin_snapshot (&t));
+  memcpy (pristine, t.bytes, sizeof pristine);
+  for (unsigned i = 0; i < 5000; i++) {
+    memcpy (t.bytes, pristine, sizeof pristine);
+    t.io->size = sizeof pristine;
+    damage (&t);
+    if (enable (&t) == 0) {
+      use (&t);
+      rv_qcow2_end_write (t.format, &err);
+      written++;
+    }
+    test_ram_close (&t);
+  }
+  CHECK (written > 500 && written < 4500);
+}
+
 int
 main (void)
 {
@@ -500,5 +589,6 @@ main (void)
   TEST (without_any_nothing_is_written);
   TEST (a_begin_that_fails_says_so);
   TEST (an_image_is_marked_corrupt_by_its_bit_alone);
+  TEST (no_damage_does_harm);
   return test_result ();
 }
