@@ -74,6 +74,10 @@ directories_must_lead_to_tables (void)
   make_sparse (&m);
   put64 (m.b, 48, SECTORS);
   check_enable (&m, CORRUPT, "*redundant grain directory*outside*");
+  put64 (m.b, 48, AT_DESCRIPTOR + 1);
+  check_enable (&m, CORRUPT, "*redundant grain directory overlaps*");
+  put64 (m.b, 48, AT_GD);
+  check_enable (&m, CORRUPT, "*redundant grain directory overlaps*");
   make_sparse (&m);
   put32 (m.b, AT_GD * SECTOR + 4, AT_RGD);
   check_enable (&m, CORRUPT, "*directory entry 1, 0x9, points into*");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* VMDK, in place: what the files of the writer share.
  *
- *   vmdk-enable.c     may it be written: descriptor, extents, directories
+ *   vmdk-enable.c     may it be written: descriptor, extents
+ *   vmdk-growth.c     the same for the directories of a sparse extent
  *   vmdk-cid.c        where the CID's digits stand, and the next ones
  *   vmdk-begin.c      begin and end: CID, unclean flag, repair
  *   vmdk-redundant.c  do a table and its copy agree, are its grains our own?
@@ -98,6 +99,12 @@ struct rv_vmdk_extent *rv_vmdk_find_extent (const struct rv_vmdk *v,
 int rv_vmdk_enable_write (struct rv_format *format, rawview_error *err);
 int rv_vmdk_begin_write (struct rv_format *format, rawview_error *err);
 int rv_vmdk_end_write (struct rv_format *format, rawview_error *err);
+
+/*--- vmdk-growth.c ------------------------------------------------------*/
+
+/* Checks what W1 and W2 need; of tables only if they are few. */
+int rv_vmdk_growth_new (const struct rv_vmdk_grains *g,
+                        struct rv_vmdk_growth **growth, rawview_error *err);
 void rv_vmdk_growth_free (struct rv_vmdk_growth *w); /* NULL is allowed */
 
 /*--- vmdk-cid.c ---------------------------------------------------------*/
