@@ -18,8 +18,8 @@ void log_init (bool debug);
 /* One line: "rawviewfs: ...".  No newline in the format. */
 void log_line (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
 
-/* The same for an error of a request.  A line that was written a moment ago is not
- * repeated, and a burst of different ones is cut short: an image that is
+/* The same for an error of a request.  A line that was written a moment ago is
+ * not repeated, and a burst of different ones is cut short: an image that is
  * damaged throughout must not fill the disk.  What was left out is counted.
  */
 void log_request_error (const char *msg);
