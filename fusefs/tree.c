@@ -558,6 +558,7 @@ tree_close (struct tree *tree, uint64_t ino)
 {
   rawview_image *last = NULL;
   struct node *node;
+  bool written;
 
   pthread_mutex_lock (&tree->handles);
   pthread_mutex_lock (&tree->lock);
@@ -567,8 +568,15 @@ tree_close (struct tree *tree, uint64_t ino)
     node->image = NULL;
   }
   pthread_mutex_unlock (&tree->lock);
+  written = last != NULL && rawview_is_writable (last);
   end_image (tree, last);
   pthread_mutex_unlock (&tree->handles);
+
+  /* The set has a reference too, until it looks again; with that goes the
+   * lock that keeps other writers out.
+   */
+  if (written)
+    tree_rescan (tree);
 }
 
 /*--- The tree -----------------------------------------------------------*/

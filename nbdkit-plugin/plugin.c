@@ -188,7 +188,7 @@ open_image (bool readonly, struct connection *c, rawview_error *err)
     return -1;
   if (rawview_start (c->image, err) == 0)
     return 0;
-  writers_close (c->image, c->writes);
+  writers_close (exports, c->image, c->writes);
   return -1;
 }
 
@@ -215,7 +215,7 @@ plugin_close (void *handle)
 {
   const struct connection *c = handle;
 
-  writers_close (c->image, c->writes);
+  writers_close (exports, c->image, c->writes);
   free (handle);
 }
 

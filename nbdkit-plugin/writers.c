@@ -149,17 +149,37 @@ end_writer (struct writer **p)
   free (w);
 }
 
-void
-writers_close (rawview_image *image, bool writes)
+static int
+end_list (void *opaque, const rawview_export *e)
 {
+  return 1;
+}
+
+/* Has a folder let go of handles that nobody else has, and so of their locks,
+ * by reading it.  What is wrong with it is for the next client to hear.
+ */
+static void
+let_go (rawview_exports *exports)
+{
+  rawview_exports_list (exports, end_list, NULL, NULL);
+}
+
+void
+writers_close (rawview_exports *exports, rawview_image *image, bool writes)
+{
+  bool ended = false;
+
   pthread_mutex_lock (&lock);
   if (writes) {
     struct writer **p = find_writer (image);
 
-    if (--(*p)->clients == 0 && !(*p)->keep)
+    ended = --(*p)->clients == 0 && !(*p)->keep;
+    if (ended)
       end_writer (p);
   }
   rawview_close (image);
+  if (ended)
+    let_go (exports);
   pthread_mutex_unlock (&lock);
 }
 

@@ -29,7 +29,8 @@ int writers_open (rawview_exports *exports, const struct writers_wish *wish,
                   rawview_image **image, bool *writes, rawview_error *err);
 
 /* Drops it. */
-void writers_close (rawview_image *image, bool writes);
+void writers_close (rawview_exports *exports, rawview_image *image,
+                    bool writes);
 
 /* Ends writing to all images; errors go to the log.  No client may be left. */
 void writers_finish (void);

@@ -7,6 +7,7 @@
 . "$RAWVIEW_SRCDIR/tests/functions-fuse.sh"
 . "$RAWVIEW_SRCDIR/tests/functions-write.sh"
 requires_fuse
+requires qemu-io --version
 
 make_raw "$tmp/disk.raw"
 mkdir "$tmp/images" "$tmp/view"
@@ -29,6 +30,7 @@ matches "$tmp/view.log" 'stream\.vmdk\.raw is read-only: .*overlay'
 
 # Looking leaves no locks behind, writing does while it lasts.
 qemu-img info -f qcow2 "$tmp/images/a.qcow2" >"$tmp/info"
+is_free () { qemu-io -c 'write -z 9M 512' "$tmp/images/$1" >"$tmp/said" 2>&1; }
 for name in a.qcow2 split.vmdk; do
   exec 5<>"$tmp/view/$name.raw"
   printf 'first' >&5
@@ -38,11 +40,14 @@ for name in a.qcow2 split.vmdk; do
   printf 'second' >&5
   refused "$tmp/said" qemu-img info "$tmp/images/$name"
   exec 5>&-
+  wait_until 10 is_free "$name" || fail "locked: $(cat "$tmp/said")"
 done
 sleep 1.1
 ls -l "$tmp/view" >/dev/null
 line_count "$tmp/view.log" 1
 cp "$tmp/disk.raw" "$tmp/expected.raw"
+dd if=/dev/zero of="$tmp/expected.raw" bs=512 seek=18432 count=1 conv=notrunc \
+  status=none
 printf 'firstsecond' | dd of="$tmp/expected.raw" conv=notrunc status=none
 for name in a.qcow2 split.vmdk; do
   same "$tmp/expected.raw" "$tmp/view/$name.raw"

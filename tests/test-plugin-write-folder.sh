@@ -7,6 +7,7 @@
 . "$RAWVIEW_SRCDIR/tests/functions-write.sh"
 requires_nbdkit
 requires_nbdsh
+requires qemu-io --version
 
 mkdir "$tmp/images"
 cd "$tmp/images"
@@ -45,6 +46,11 @@ line_count "$nbdkit_log" 0
 # Nobody is there: it is QEMU's again, and clean.
 free () { qemu-img check -f vmdk split.vmdk >"$tmp/check.log" 2>&1; }
 wait_until 10 free || fail "not clean: $(cat "$tmp/check.log")"
+writable ()
+{
+  qemu-io -f vmdk -c 'write -P 1 8M 512' split.vmdk >"$tmp/io.log" 2>&1
+}
+wait_until 10 writable || fail "still locked: $(cat "$tmp/io.log")"
 nbdsh -u "$(uri_of split.vmdk)" -c 'assert h.pread(4, 0) == b"both"' \
   -c 'h.pwrite(b"more", 0)'
 stop_server
