@@ -47,8 +47,8 @@ int rv_engine_trim (struct rv_engine *engine, uint64_t len, uint64_t off,
 int rv_engine_flush (struct rv_engine *engine, rawview_error *err);
 
 /* Flushes until nothing is left to give back, ends writing.  No other request
- * that changes something may be under way.  rv_engine_free does it, too, but
- * cannot tell of errors.
+ * that changes something may be under way.  Then the engine is read-only, after
+ * a failure too.  rv_engine_free does it, but cannot tell of errors.
  */
 int rv_engine_finish (struct rv_engine *engine, rawview_error *err);
 
