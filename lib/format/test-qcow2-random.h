@@ -28,9 +28,9 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-  { "clusters of 512 bytes", 9, 64, 0 },
-  { "clusters of 4 KiB", 12, 40, 1024 },
-  { "clusters of 64 KiB", 16, 8, 512 },
+  { "clusters of 512 bytes", 9, 64, 0, .extended = false },
+  { "clusters of 4 KiB", 12, 40, 1024, .extended = false },
+  { "clusters of 64 KiB", 16, 8, 512, .extended = false },
   { "a parent", 12, 40, 512, .parent = true },
   { "a snapshot", 12, 40, 512, .snapshot = true },
   { "a snapshot and a parent", 9, 64, 0, .snapshot = true, .parent = true },
