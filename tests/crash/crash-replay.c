@@ -59,7 +59,7 @@ struct seed_run {
   struct crash_run run;
   struct crash_judge judge;
   char *dir; /* for qemu-img */
-  uint64_t states, freed;
+  uint64_t states, freed, freed_asked;
   bool quiet, good;
 };
 
@@ -116,7 +116,9 @@ ask_qemu (struct seed_run *s, const struct crash_state *state,
 
   if (s->dir == NULL || s->run.image->format == &rv_format_raw)
     return true;
-  if (!turn && freed && is_turn (s->freed++, 3 * opt.qemu)) {
+  if (!turn && freed && s->freed_asked < opt.qemu &&
+      is_turn (s->freed++, 3 * opt.qemu)) {
+    s->freed_asked++;
     atomic_fetch_add (&totals->qemu_freed, 1);
     turn = true;
   }
