@@ -116,6 +116,14 @@ class Guest:
         self.h.flush()
         self.model.flushed(self.trimmed)
 
+    def small_request(self):
+        """4 KiB anywhere, as a database writes."""
+        self.number += 1
+        if self.rng.randrange(8) == 0:
+            self.flush()
+        else:
+            self.write(self.rng.randrange(self.size // 4096) * 4096, 4096)
+
     def request(self, trims=True):
         self.number += 1
         off, length = self.choose_range()

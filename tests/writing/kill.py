@@ -20,10 +20,10 @@ import tempfile
 
 import guest
 
-KINDS = ("qcow2-compressed", "qcow2-compressed-64k", "qcow2-plain",
-         "qcow2-clusters-4k", "qcow2-snapshots", "qcow2-extended-l2",
-         "overlay-qcow2", "overlay-raw", "vmdk-sparse", "vmdk-sparse-64k",
-         "vmdk-delta")
+KINDS = ("qcow2-compressed-little", "qcow2-compressed", "qcow2-compressed-64k",
+         "qcow2-plain", "qcow2-clusters-4k", "qcow2-snapshots",
+         "qcow2-extended-l2", "overlay-qcow2", "overlay-raw", "vmdk-sparse",
+         "vmdk-sparse-64k", "vmdk-delta")
 
 CALLS = "pwrite64,pwritev,pwritev2,fallocate,fdatasync,ftruncate"
 
@@ -71,18 +71,19 @@ def stop(process, killed):
     process.wait(60)
 
 
-def serve_and_kill(args, image, fmt, tmp, n, seed, raw):
+def serve_and_kill(args, image, fmt, tmp, n, seed, small, raw):
     """The guest, with its model, and whether the server was killed."""
     sock = os.path.join(tmp, "sock")
     command = guest.server_command(args.server, sock, image, fmt)
     process = start(args, command, tmp, n, seed)
     g = guest.Guest(None, raw, seed, unit_of(image, fmt))
     killed = False
+    ask = g.small_request if small else g.request
     try:
         g.h = guest.connect(sock, process)
         killed = g.h is None
         for _ in range(0 if killed else REQUESTS):
-            g.request()
+            ask()
     except guest.nbd.Error:
         killed = True
     g.h = None  # hangs up
@@ -126,8 +127,9 @@ def judge(o, g, image, fmt, tmp, where):
 def one_kill(o, args, kind, seed):
     folder = os.path.join(args.images, kind)
     rng = random.Random(seed)
+    small = rng.randrange(2)
     n = rng.choice([rng.randrange(1, 12), rng.randrange(1, 60),
-                    rng.randrange(1, 200)])
+                    rng.randrange(1, 24 if small else 200)])
     with open(os.path.join(folder, "expected.raw"), "rb") as f:
         raw = f.read()
     with tempfile.TemporaryDirectory(dir=args.tmp) as tmp:
@@ -136,7 +138,8 @@ def one_kill(o, args, kind, seed):
             shutil.copy(os.path.join(folder, name), tmp)
         image = os.path.join(tmp, names[0])
         fmt = os.path.splitext(image)[1][1:]
-        g, killed = serve_and_kill(args, image, fmt, tmp, n, seed, raw)
+        g, killed = serve_and_kill(args, image, fmt, tmp, n, seed, small,
+                                   raw)
         if not killed:
             o.ended += 1
         o.kills += killed
