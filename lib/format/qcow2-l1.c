@@ -87,11 +87,10 @@ rv_qcow2_bad_l1_entry (const struct rv_qcow2 *q, uint64_t i, uint64_t entry,
 
 /*--- Finding ------------------------------------------------------------*/
 
-int
-rv_qcow2_l2_find (struct rv_qcow2 *q, uint64_t i, uint64_t *l2_off, bool *own,
-                  rawview_error *err)
+static int
+find (struct rv_qcow2 *q, uint64_t i, uint64_t entry, uint64_t *l2_off,
+      bool *own, rawview_error *err)
 {
-  uint64_t entry = rv_qcow2_l1_load (q, i);
   const char *wrong;
 
   *own = true;
@@ -105,6 +104,23 @@ rv_qcow2_l2_find (struct rv_qcow2 *q, uint64_t i, uint64_t *l2_off, bool *own,
   if (made_by_us (q, *l2_off))
     return 0;
   return rv_qcow2_protect_l2 (q, *l2_off, own, err);
+}
+
+/* If the table has been copied meanwhile, its refcount may have been lowered,
+ * too: then the snapshots' table looked like one that is ours alone.
+ */
+int
+rv_qcow2_l2_find (struct rv_qcow2 *q, uint64_t i, uint64_t *l2_off, bool *own,
+                  rawview_error *err)
+{
+  uint64_t entry;
+  int r;
+
+  do {
+    entry = rv_qcow2_l1_load (q, i);
+    r = find (q, i, entry, l2_off, own, err);
+  } while (rv_qcow2_l1_load (q, i) != entry);
+  return r;
 }
 
 /*--- Making -------------------------------------------------------------*/

@@ -234,6 +234,61 @@ one_of_this_run_may_be_changed_before_it_is_in_the_file (void)
   l2 (&t, table / CLUSTER, true);
 }
 
+/* While the refcount of the table that snapshots have, too, is read, another
+ * thread has made its copy, and the snapshots are the only ones to have it.
+ */
+struct meddler {
+  struct rv_io base;
+  struct test_ram *t;
+  bool done;
+};
+
+static int
+meddler_pread (struct rv_io *io, void *buf, size_t len, uint64_t off,
+               rawview_error *e)
+{
+  struct meddler *m = (struct meddler *) io;
+
+  if (off == AT_REFBLOCK * CLUSTER && !m->done) {
+    rv_qcow2_l1_store (m->t->q, 0, QCOW2_OFLAG_COPIED | AT_L2 * CLUSTER);
+    set_count (m->t, AT_L2_S, 1);
+    m->done = true;
+  }
+  return rv_io_pread (m->t->io, buf, len, off, e);
+}
+
+static void
+meddler_free (struct rv_io *io)
+{
+  free (io);
+}
+
+static const struct rv_io_ops meddler_ops = { .name = "meddler",
+                                              .pread = meddler_pread,
+                                              .free = meddler_free };
+
+static void
+one_that_is_copied_meanwhile_is_looked_at_again (void)
+{
+  CLEANUP_RAM struct test_ram t;
+  struct meddler *m = calloc (1, sizeof *m);
+  uint64_t off;
+  bool own;
+
+  REQUIRE (make (&t));
+  rv_put_be64 (at (&t, AT_L1), AT_L2_S * CLUSTER);
+  set_count (&t, AT_L2_S, 2);
+  CHECK_EQ_INT (rv_io_init (&m->base, &meddler_ops, "disk", t.io->size), 0);
+  rv_io_like (&m->base, t.io);
+  m->t = &t;
+  t.fault = &m->base;
+  REQUIRE (enable (&t));
+  REQUIRE_OK (rv_qcow2_l2_find (t.q, 0, &off, &own, &err), err);
+  CHECK (m->done);
+  CHECK_EQ_U64 (off, AT_L2 * CLUSTER);
+  CHECK (own);
+}
+
 /* The file will grow: then the entry would name somebody else's bytes. */
 static void
 one_that_names_what_is_missing_is_refused (void)
@@ -322,6 +377,7 @@ main (void)
   TEST (one_that_a_snapshot_has_too_must_be_counted_so);
   TEST (one_with_refcount_0_is_refused);
   TEST (one_of_this_run_may_be_changed_before_it_is_in_the_file);
+  TEST (one_that_is_copied_meanwhile_is_looked_at_again);
   TEST (one_that_names_what_is_missing_is_refused);
   TEST (what_is_missing_is_not_read_when_the_file_has_grown);
   TEST (one_that_was_checked_may_grow_with_the_file);
