@@ -41,7 +41,9 @@ rv_qcow2_freed (struct rv_qcow2 *q, struct rv_freed_list *freed, uint64_t off,
 
 /*--- Release ------------------------------------------------------------*/
 
-/* What no entry may ever have named. */
+/* What no entry may ever have named.  Where two of them named one cluster, it
+ * may have been given out as a table after the first.
+ */
 static const char *
 never_freed (struct rv_qcow2 *q, const struct rv_freed *freed)
 {
@@ -52,6 +54,8 @@ never_freed (struct rv_qcow2 *q, const struct rv_freed *freed)
   if (rv_offsets_overlap (blocks, cluster_size (q), freed->off, freed->len) <
       blocks->len)
     what = "a refcount block";
+  if (rv_qcow2_own_clear (q, freed->off, freed->len) < freed->len)
+    what = "a new table";
   return what;
 }
 
@@ -92,11 +96,12 @@ rv_qcow2_release (struct rv_format *format, const struct rv_freed *freed,
 {
   struct rv_qcow2 *q = (struct rv_qcow2 *) format;
   struct rv_qcow2_writing *w = q->writing;
-  const char *what = never_freed (q, freed);
+  const char *what;
   LOCKED (&w->alloc_lock);
 
   if (freed->len == 0)
     return 0;
+  what = never_freed (q, freed);
   if (what)
     return rv_error_corrupt (err,
                              "%s: the QCOW2 host range at %#jx, %ju bytes, "
@@ -144,21 +149,6 @@ next_part (struct rv_qcow2_writing *w, const struct rv_freed *freed,
   return false;
 }
 
-/* Tables of this run are no tables any more. */
-static void
-disown (struct rv_qcow2 *q, uint64_t off, uint64_t len)
-{
-  for (;;) {
-    uint64_t clear = rv_qcow2_own_clear (q, off, len);
-
-    if (clear == len)
-      return;
-    rv_qcow2_own_remove (q, off + clear);
-    off += clear;
-    len -= clear;
-  }
-}
-
 /* Whole clusters that nobody names or reads.  Where readers still have an old
  * table in mind, nothing is ever put.
  */
@@ -182,7 +172,6 @@ reuse_part (struct rv_qcow2 *q, uint64_t off, uint64_t len)
   uint64_t size = cluster_size (q);
   const char *what;
 
-  disown (q, off, len);
   while (len > 0) {
     uint64_t clear =
         rv_align_down (rv_qcow2_clear_of_tables (q, off, len, &what), size);
