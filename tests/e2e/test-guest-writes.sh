@@ -116,7 +116,7 @@ try ()
   use_format "$1"
   import_sum=$(sha256sum <"$image")
   overlay=$tmp/overlay.qcow2
-  rm -f "$overlay" "$tmp/pid"
+  rm -f "$overlay" "$tmp/pid" "$tmp/sock"
   start_nbdkit -P "$tmp/pid" -U "$tmp/sock" rawview "$image" \
     overlay="$overlay" 2>"$tmp/nbdkit.log"
   boot -drive "if=virtio,format=raw,cache=$2,discard=unmap,file=nbd+unix:///?socket=$tmp/sock"
