@@ -5,6 +5,10 @@
 
 . "$RAWVIEW_SRCDIR/tests/functions.sh"
 
-"$RAWVIEW_SRCDIR/tests/crash/make-images" "$tmp/images"
+# One kind for each rule would do; which one is not the replayer's to know.
+kinds=(qcow2-compressed qcow2-bitmaps qcow2-grow overlay-raw vmdk-sparse
+       vmdk-delta)
+
+"$RAWVIEW_SRCDIR/tests/crash/make-images" "$tmp/images" "${kinds[@]}"
 "$RAWVIEW_BUILDDIR/tests/crash/crash-replay" --images "$tmp/images" \
   --jobs "$(nproc)" --states 3000 --breaks

@@ -7,4 +7,4 @@
 
 "$RAWVIEW_SRCDIR/tests/crash/make-images" "$tmp/images"
 "$RAWVIEW_BUILDDIR/tests/crash/crash-replay" --images "$tmp/images" \
-  --jobs "$(nproc)" --faults 3
+  --jobs "$(nproc)" --faults 4

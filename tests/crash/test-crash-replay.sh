@@ -9,5 +9,5 @@ requires qemu-img --version
 crash=$RAWVIEW_BUILDDIR/tests/crash/crash-replay
 "$RAWVIEW_SRCDIR/tests/crash/make-images" "$tmp/images"
 
-"$crash" --images "$tmp/images" --jobs "$(nproc)" --states 2700 --qemu 72
+"$crash" --images "$tmp/images" --jobs "$(nproc)" --states 2400 --qemu 70
 "$crash" --images "$tmp/images" --jobs "$(nproc)" --states 300 --threads 3
