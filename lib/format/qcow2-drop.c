@@ -99,7 +99,7 @@ judge (struct dropping *d, uint32_t i, const struct rv_qcow2_entry *entry,
     return 0;
   if (!entry->compressed)
     len = run_of (d, i, entry);
-  if (rv_qcow2_entries_protect (d->q, d->edit.l2_own, entry, &len, &d->own,
+  if (rv_qcow2_entries_protect (d->q, d->edit.l2_off, entry, &len, &d->own,
                                 err) == -1)
     return -1;
   d->sound = i + (entry->compressed ? 1 : len >> d->q->header.cluster_bits);

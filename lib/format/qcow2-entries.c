@@ -167,7 +167,7 @@ protect_compressed (struct rv_qcow2 *q, const struct rv_qcow2_entry *entry,
 }
 
 int
-rv_qcow2_entries_protect (struct rv_qcow2 *q, bool l2_own,
+rv_qcow2_entries_protect (struct rv_qcow2 *q, uint64_t l2_off,
                           const struct rv_qcow2_entry *entry, uint64_t *len,
                           bool *own, rawview_error *err)
 {
@@ -180,7 +180,7 @@ rv_qcow2_entries_protect (struct rv_qcow2 *q, bool l2_own,
     if (rv_qcow2_protect (q, entry->host_off, len, own, err) == -1)
       return -1;
   }
-  if (!l2_own && *own)
+  if (*own && rv_offsets_contain (&q->writing->snapshot_l2, l2_off))
     return rv_error_corrupt (err,
                              "%s: a QCOW2 L2 table is shared, by snapshots, "
                              "but the cluster at host offset %#jx that it "

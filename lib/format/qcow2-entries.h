@@ -59,7 +59,7 @@ struct rv_qcow2_entries {
   struct rv_qcow2 *q;
   struct rv_qcow2_piece piece;
   uint64_t l2_off; /* 0: there is no table */
-  bool l2_own;     /* no snapshot has it too */
+  bool l2_own;     /* its refcount is 1 */
   struct rv_table *table;
   const uint8_t *bytes; /* NULL: there is no table */
 };
@@ -74,11 +74,11 @@ void rv_qcow2_entries_copy (const struct rv_qcow2_entries *e,
                             uint64_t guest_off, uint32_t n, uint8_t *p);
 
 /* Looks at the host clusters of an entry that has some, or of *len bytes from
- * there on, if that is more than they are; see rv_qcow2_protect.  What a
- * shared table names must be shared, too: otherwise giving it back would take
- * it from a snapshot.
+ * there on, if that is more than they are; see rv_qcow2_protect.  What the
+ * table at l2_off names must be shared if a snapshot has that table, too:
+ * otherwise giving it back would take it from the snapshot.
  */
-int rv_qcow2_entries_protect (struct rv_qcow2 *q, bool l2_own,
+int rv_qcow2_entries_protect (struct rv_qcow2 *q, uint64_t l2_off,
                               const struct rv_qcow2_entry *entry, uint64_t *len,
                               bool *own, rawview_error *err);
 

@@ -115,7 +115,7 @@ plan_ours (const struct question *a, const struct rv_qcow2_entry *first,
   uint64_t len = rv_div_up (end - start, cluster_size (q)) * cluster_size (q);
   bool own;
 
-  if (rv_qcow2_entries_protect (q, a->e.l2_own, first, &len, &own, err) == -1)
+  if (rv_qcow2_entries_protect (q, a->e.l2_off, first, &len, &own, err) == -1)
     return -1;
   if (!own)
     return 0;
@@ -142,7 +142,7 @@ is_replaced (const struct question *a, const struct rv_qcow2_entry *entry,
   *replaced = true;
   if (entry->host_off == 0 && !entry->compressed)
     return 0;
-  if (rv_qcow2_entries_protect (a->e.q, a->e.l2_own, entry, &len, &own, err) ==
+  if (rv_qcow2_entries_protect (a->e.q, a->e.l2_off, entry, &len, &own, err) ==
       -1)
     return -1;
   *replaced = !own || !may_be_ours (a, entry);

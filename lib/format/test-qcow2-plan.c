@@ -388,6 +388,38 @@ a_shared_table_must_share_its_clusters (void)
   CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "disk: *shared*refcount 1*");
 }
 
+static void
+count_finding (void *opaque, rawview_finding finding, const char *msg)
+{
+}
+
+/* Who has removed the last snapshot and was killed leaves such tables. */
+static void
+a_table_with_a_leaked_reference_is_copied (void)
+{
+  CLEANUP_WRITER struct test_writer w;
+  rawview_check_result result = { 0 };
+  struct rv_plan plan;
+
+  begin (&w, AT_FREE + 2);
+  writer_data (&w, 0, AT_FREE, 1);
+  writer_data (&w, 1, AT_FREE + 1, 2);
+  test_refcount (&w.t, AT_L2, 2);
+  REQUIRE_OK (writer_open (&w), err);
+  CHECK_PLAN (&w, 0, 9, &plan, RV_PLAN_FRESH, 9);
+  REQUIRE_OK (writer_write_byte (&w, 0, 9, 3), err);
+  CHECK_EQ_INT (writer_drop (&w, CLUSTER, CLUSTER, RV_DROP_ZERO), 0);
+  CHECK_GUEST (&w, 0, 9, 3);
+  CHECK_GUEST (&w, 9, CLUSTER - 9, 1);
+  CHECK_GUEST (&w, CLUSTER, CLUSTER, 0);
+  REQUIRE_OK (writer_flush (&w), err);
+  REQUIRE_OK (
+      w.t.format->ops->check (w.t.format, count_finding, NULL, &result, &err),
+      err);
+  CHECK_EQ_U64 (result.corruptions, 0);
+  CHECK_EQ_U64 (result.leaks, 1);
+}
+
 /*--- Subclusters --------------------------------------------------------*/
 
 #define XBITS 14u
@@ -546,6 +578,7 @@ main (void)
   TEST (what_a_snapshot_has_stays_as_it_was);
   TEST (in_a_copied_table_no_cluster_is_ours);
   TEST (a_shared_table_must_share_its_clusters);
+  TEST (a_table_with_a_leaked_reference_is_copied);
   TEST (data_subclusters_are_in_place_and_others_are_claimed);
   TEST (of_a_fresh_cluster_only_touched_subclusters_are_filled);
   TEST (a_copy_has_all_data_subclusters);
