@@ -14,6 +14,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,8 @@ main (int argc, char *argv[])
   rawview_error err = { 0 };
   int r = options_parse (&fs.options, argc, argv, &err);
 
+  /* To write beyond a limit on the size of files is to be an error. */
+  signal (SIGXFSZ, SIG_IGN);
   if (r == 0 && fs.options.help)
     options_print_help ();
   else if (r == 0 && fs.options.version)

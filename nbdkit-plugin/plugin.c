@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -51,9 +52,13 @@ fail (const rawview_error *err)
 
 /*--- The process --------------------------------------------------------*/
 
+/* A file that grows beyond a limit of the process is an error of the request
+ * that met it, and not the end of nbdkit.
+ */
 static void
 plugin_load (void)
 {
+  signal (SIGXFSZ, SIG_IGN);
   if (params_init (&params) == -1)
     exit (EXIT_FAILURE);
 }
