@@ -36,7 +36,7 @@ sync view
 wait_until 20 is_small || fail "$(blocks) of $full KiB are left"
 
 e2fsck -fn view >e2fsck.log 2>&1 || fail 'the filesystem is damaged'
-debugfs -R 'cat small' view 2>/dev/null >read
-same small read
+debugfs -R 'cat small' view 2>/dev/null >found
+same small found
 unmount_view "$tmp/view"
 is_clean qcow2 changes.qcow2
