@@ -83,15 +83,21 @@ ops_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
   fuse_reply_err (req, 0);
 }
 
-int
-ops_flush_disk (const struct open_disk *disk)
+static int
+flush (rawview_image *image)
 {
   rawview_error err;
 
-  if (!disk->writes || rawview_flush (disk->image, &err) == 0)
+  if (rawview_flush (image, &err) == 0)
     return 0;
   log_request_error (err.msg);
   return err.errnum;
+}
+
+int
+ops_flush_disk (const struct open_disk *disk)
+{
+  return disk->writes ? flush (disk->image) : 0;
 }
 
 /* close(2): the last chance to tell of an error. */
@@ -101,11 +107,12 @@ ops_flush (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
   fuse_reply_err (req, ops_flush_disk (ops_disk_of (fi)));
 }
 
+/* Also for who has opened it for reading: "sync FILE" does. */
 void
 ops_fsync (fuse_req_t req, fuse_ino_t ino, int datasync,
            struct fuse_file_info *fi)
 {
-  fuse_reply_err (req, ops_flush_disk (ops_disk_of (fi)));
+  fuse_reply_err (req, flush (ops_disk_of (fi)->image));
 }
 
 /*--- Attributes and names: they are not the user's to change ------------*/
