@@ -208,6 +208,8 @@ extents_must_not_share_bytes (void)
                  NULL, 0, true, CORRUPT, "a: *byte 0 and from byte 2048 *");
   check_extents ("RDONLY 4 FLAT \"a\" 0\nRW 4 FLAT \"a\" 3\n", zeros,
                  sizeof zeros, NULL, 0, true, CORRUPT, "a: *share bytes*");
+  check_extents ("RW 4 FLAT \"a\" 3\nRDONLY 4 FLAT \"a\" 0\n", zeros,
+                 sizeof zeros, NULL, 0, true, CORRUPT, "a: *share bytes*");
   check_extents ("RW 2053 SPARSE \"a\"\nRW 2053 SPARSE \"a\"\n", m.b, m.len,
                  NULL, 0, true, CORRUPT, "a: *share bytes*");
   check_extents ("RW 2053 SPARSE \"a\"\nRW 4 FLAT \"a\" 60\n", m.b, m.len, NULL,

@@ -109,14 +109,24 @@ check_kind (const struct rv_vmdk_extent *e, rawview_error *err)
   return 0;
 }
 
+static bool
+share_bytes (const struct rv_vmdk_extent *e, const struct rv_vmdk_extent *f)
+{
+  return f->io && rv_io_same (e->io, f->io) &&
+         (!rv_vmdk_extent_is_flat (e) || !rv_vmdk_extent_is_flat (f) ||
+          rv_ranges_overlap (e->host_off, e->len, f->host_off, f->len));
+}
+
+/* Of two extents that are written the second finds the first; one that is not
+ * written may come later.
+ */
 static int
 check_sharing (const struct rv_vmdk *v, const struct rv_vmdk_extent *e,
                rawview_error *err)
 {
-  for (const struct rv_vmdk_extent *f = v->extents; f < e; f++)
-    if (f->io && rv_io_same (e->io, f->io) &&
-        (!rv_vmdk_extent_is_flat (e) || !rv_vmdk_extent_is_flat (f) ||
-         rv_ranges_overlap (e->host_off, e->len, f->host_off, f->len)))
+  for (const struct rv_vmdk_extent *f = v->extents;
+       f < v->extents + v->nr_extents; f++)
+    if ((f < e || (f > e && !rv_vmdk_is_written (f))) && share_bytes (e, f))
       return rv_error_corrupt (
           err,
           "%s: the extents from byte %ju and from byte %ju of the disk on "
