@@ -94,12 +94,13 @@ ended (struct trace_io *io, struct change *change)
   while (*p != change)
     p = &(*p)->next;
   *p = change->next;
+  io->trace->entries[change->index].when = ++io->trace->clock;
 }
 
 /* How many of the log's entries are complete, as far as they are of this file?
  */
 static size_t
-complete (struct trace_io *io)
+complete (struct trace_io *io, uint64_t *when)
 {
   LOCKED (&io->trace->lock);
   size_t n = io->trace->len;
@@ -107,6 +108,7 @@ complete (struct trace_io *io)
   for (struct change *c = io->under_way; c != NULL; c = c->next)
     if (c->index < n)
       n = c->index;
+  *when = ++io->trace->clock;
   return n;
 }
 
@@ -177,8 +179,9 @@ static int
 trace_sync (struct rv_io *io, rawview_error *err)
 {
   struct trace_io *t = (struct trace_io *) io;
-  struct rv_trace_entry entry = { .op = RV_TRACE_SYNC, .off = complete (t) };
+  struct rv_trace_entry entry = { .op = RV_TRACE_SYNC };
 
+  entry.off = complete (t, &entry.when);
   if (rv_io_sync (t->parent, err) == -1)
     return -1;
   return record (t, entry, NULL, err);

@@ -230,9 +230,13 @@ struct rv_trace_entry {
                         first that had not returned when it began */
   uint8_t *bytes;    /* WRITE */
   uint64_t marker;   /* the log's marker when it happened */
+  uint64_t when;     /* by the log's clock: when it returned (0: it has not),
+                        SYNC: when it began.  What returned before a sync
+                        began is durable after it, whatever its place. */
 };
 struct rv_trace {
   pthread_mutex_t lock;
+  uint64_t clock;
   struct rv_trace_entry *entries;
   size_t len, room;
   _Atomic uint64_t marker; /* the test's own, such as a request number */

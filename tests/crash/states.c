@@ -115,6 +115,15 @@ add_pieces (struct replay *r, size_t entry)
       crash_die ("out of memory");
 }
 
+static bool
+returned_before (const struct replay *r, size_t entry,
+                 const struct rv_trace_entry *sync)
+{
+  uint64_t when = r->run->trace.entries[entry].when;
+
+  return when != 0 && when < sync->when;
+}
+
 /* What was complete when the sync began becomes durable. */
 static void
 settle (struct replay *r, const struct rv_trace_entry *sync)
@@ -126,7 +135,7 @@ settle (struct replay *r, const struct rv_trace_entry *sync)
     struct piece *p = &r->pending.ptr[i];
     uint8_t *bytes = r->durable[file];
 
-    if (p->file != file || p->entry >= sync->off) {
+    if (p->file != file || !returned_before (r, p->entry, sync)) {
       r->pending.ptr[kept++] = *p;
       continue;
     }
