@@ -248,6 +248,25 @@ a_short_last_grain_is_whole_in_the_file (void)
   target_free (&t);
 }
 
+/* Grains need not be aligned, so the next would reach into it. */
+static void
+nothing_is_put_behind_a_short_last_grain (void)
+{
+  static struct image m;
+  struct target t;
+  rawview_error err;
+
+  make_sparse (&m);
+  put_gte (&m, GRAINS - 1, SECTORS - 14);
+  m.len = (SECTORS - 9) * SECTOR;
+  start (&t, &m);
+  put_bytes (&t, 0, 100, 0x34);
+  target_finish (&t);
+  CHECK (gte (&t, 0, false) >= SECTORS - 6);
+  CHECK_OK (target_enable (&t, &err), err);
+  target_free (&t);
+}
+
 static void
 what_surrounds_a_write_comes_from_the_parent_or_zeros (void)
 {
@@ -535,6 +554,7 @@ main (void)
   TEST (an_allocated_grain_is_written_in_place);
   TEST (a_new_grain_lies_at_the_end_of_the_file);
   TEST (a_short_last_grain_is_whole_in_the_file);
+  TEST (nothing_is_put_behind_a_short_last_grain);
   TEST (what_surrounds_a_write_comes_from_the_parent_or_zeros);
   TEST (missing_tables_are_made);
   TEST (places_that_were_not_used_are_given_out_again);

@@ -136,6 +136,21 @@ rv_vmdk_growth_free (struct rv_vmdk_growth *w)
   free (w);
 }
 
+/* The disk's last grain may be short, and the file end within it.  A whole one
+ * belongs to it all the same: nothing else may begin there.
+ */
+static uint64_t
+end_of_last_grain (const struct rv_vmdk_grains *g)
+{
+  uint64_t last = g->size - 1, damaged;
+  struct rv_map map;
+
+  if (rv_vmdk_grains_map (g, last, 1, &map, &damaged, NULL) == -1 ||
+      map.kind != RV_MAP_DATA)
+    return 0;
+  return map.host_off - last % g->layout.grain + g->layout.grain;
+}
+
 static struct rv_vmdk_growth *
 alloc_growth (const struct rv_vmdk_grains *g)
 {
@@ -145,7 +160,8 @@ alloc_growth (const struct rv_vmdk_grains *g)
     return NULL;
   pthread_mutex_init (&w->grow_lock, NULL);
   pthread_mutex_init (&w->alloc_lock, NULL);
-  w->first = w->next = g->io->size;
+  w->first = g->io->size;
+  w->next = rv_max_u64 (w->first, end_of_last_grain (g));
   w->unclean = g->layout.unclean;
   w->vetted = calloc (g->layout.gd_entries, sizeof *w->vetted);
   if (w->vetted)
