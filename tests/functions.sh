@@ -109,11 +109,13 @@ wait_until ()
   done
 }
 
-# Also true if only its parent has not noticed yet.
+# Also true if only its parent has not noticed yet.  While one of its threads is
+# still ending, it keeps its files, with their locks.
 process_is_gone ()
 {
   ! kill -0 "$1" 2>/dev/null ||
-    grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+    ! cat "/proc/$1/task/"*/status 2>/dev/null |
+      grep '^State:' | grep -qv '^State:[[:space:]]*[ZX]'
 }
 
 # stop_process PID: end it politely, and insist after 30 seconds.

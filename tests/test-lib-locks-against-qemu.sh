@@ -19,7 +19,11 @@ start_qemu ()
   qemu_pid=$(cat qemu.pid)
   cleanup_fn stop_process "$qemu_pid"
 }
-stop_qemu () { stop_process "$qemu_pid"; }
+stop_qemu ()
+{
+  stop_process "$qemu_pid"
+  rm -f qemu.pid qemu.sock
+}
 
 # QEMU writes to it.
 start_qemu -f qcow2 top.qcow2
