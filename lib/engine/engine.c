@@ -33,7 +33,7 @@ rv_engine_start (struct rv_engine *e, rawview_error *err)
 {
   LOCKED (&e->setup);
   if (rv_workers_start (e->workers, err) == -1 ||
-      (e->enabled && rv_epoch_start (e->epoch, err) == -1))
+      (atomic_load (&e->writable) && rv_epoch_start (e->epoch, err) == -1))
     return -1;
   e->started = true;
   return 0;
@@ -105,12 +105,17 @@ rv_engine_flush (struct rv_engine *e, rawview_error *err)
 }
 
 /* After a failure, too, nothing is written any more: the locks of a writer are
- * given back now.
+ * given back now.  Nor is the thread started again.
  */
 int
 rv_engine_finish (struct rv_engine *e, rawview_error *err)
 {
-  if (!atomic_exchange (&e->writable, false))
+  bool was;
+
+  pthread_mutex_lock (&e->setup);
+  was = atomic_exchange (&e->writable, false);
+  pthread_mutex_unlock (&e->setup);
+  if (!was)
     return 0;
   return rv_epoch_finish (e->epoch, err);
 }

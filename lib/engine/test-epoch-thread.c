@@ -123,6 +123,25 @@ a_thread_can_be_started_before_writing (void)
   AWAIT (test_on_disk (&w, TABLE, 0) > 1);
 }
 
+/* Others may write the file by then. */
+static void
+after_a_failed_end_the_thread_does_not_come_back (void)
+{
+  CLEANUP_WRITER struct test_writer w;
+  struct rv_io_faults *f = &w.files[TABLE_FILE].faults;
+
+  REQUIRE (open_with (&w, (struct rv_epoch_limits){ 1 << 30, 1 << 30, 1, 1 },
+                      false));
+  REQUIRE (test_write (&w, 1, UNIT, 0));
+  *f = (struct rv_io_faults){ 1, RV_FAULT_WRITE, EIO, true, false };
+  CHECK_EQ_INT (rv_engine_finish (w.engine, &err), -1);
+  CHECK_EQ_INT (err.errnum, EIO);
+  REQUIRE_OK (rv_engine_start (w.engine, &err), err);
+  for (int i = 0; i < 20; i++)
+    test_nap ();
+  CHECK_EQ_U64 (test_on_disk (&w, TABLE, 0), 0);
+}
+
 int
 main (void)
 {
@@ -132,5 +151,6 @@ main (void)
   TEST (without_the_thread_who_changes_much_does_it);
   TEST (after_a_failure_the_thread_tries_again_later);
   TEST (a_thread_can_be_started_before_writing);
+  TEST (after_a_failed_end_the_thread_does_not_come_back);
   return test_result ();
 }
