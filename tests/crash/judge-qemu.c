@@ -46,12 +46,15 @@ crash_state_save (const struct crash_state *state, const char *dir, bool all)
       save (dir, image->files[i].name, state->bytes[i], state->len[i]);
 }
 
-/* Its exit status; what it says goes to the file "said". */
+/* Its exit status; the result goes to the file "said", each finding, of which
+ * there may be hundreds, to "findings".
+ */
 static int
 run_check (const char *dir, const struct crash_image *image)
 {
   CLEANUP_FREE char *path = rv_text_format ("%s/%s", dir, image->files[0].name);
   CLEANUP_FREE char *said = rv_text_format ("%s/said", dir);
+  CLEANUP_FREE char *findings = rv_text_format ("%s/findings", dir);
   const char *argv[] = { "qemu-img",      "check", "-f", image->format->name,
                          "--output=json", path,    NULL };
   posix_spawn_file_actions_t actions;
@@ -62,7 +65,8 @@ run_check (const char *dir, const struct crash_image *image)
   posix_spawn_file_actions_addopen (&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen (&actions, 1, said,
                                     O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  posix_spawn_file_actions_adddup2 (&actions, 1, 2);
+  posix_spawn_file_actions_addopen (&actions, 2, findings,
+                                    O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (posix_spawnp (&pid, argv[0], &actions, NULL, (char **) argv, environ) !=
       0)
     crash_die ("cannot run qemu-img");
@@ -72,17 +76,26 @@ run_check (const char *dir, const struct crash_image *image)
   return WEXITSTATUS (status);
 }
 
-static uint64_t
-leaks_said (const char *dir, char *buf, size_t len)
+/* The beginning of a file in dir. */
+static void
+slurp (const char *dir, const char *name, char *buf, size_t len)
 {
-  CLEANUP_FREE char *path = rv_text_format ("%s/said", dir);
+  CLEANUP_FREE char *path = rv_text_format ("%s/%s", dir, name);
   FILE *f = fopen (path, "r");
-  const char *leaks;
 
   buf[f ? fread (buf, 1, len - 1, f) : 0] = 0;
   if (f)
     fclose (f);
-  leaks = strstr (buf, "\"leaks\": ");
+}
+
+static uint64_t
+leaks_said (const char *dir)
+{
+  char said[4096];
+  const char *leaks;
+
+  slurp (dir, "said", said, sizeof said);
+  leaks = strstr (said, "\"leaks\": ");
   return leaks ? strtoull (leaks + 9, NULL, 10) : 0;
 }
 
@@ -91,17 +104,18 @@ crash_judge_qemu (const char *dir, const struct crash_state *state,
                   struct crash_verdict *v)
 {
   const struct crash_image *image = state->run->image;
-  char said[4096];
+  char findings[400];
   uint64_t leaks;
   int status;
 
   crash_state_save (state, dir, false);
   status = run_check (dir, image);
-  leaks = leaks_said (dir, said, sizeof said);
+  leaks = leaks_said (dir);
   if (status != 0 && status != 3) {
     v->good = false;
-    snprintf (v->why, sizeof v->why, "qemu-img check: exit %d: %.400s", status,
-              said);
+    slurp (dir, "findings", findings, sizeof findings);
+    snprintf (v->why, sizeof v->why, "qemu-img check: exit %d: %s", status,
+              findings);
   }
   else if (image->format == &rv_format_qcow2 && leaks != v->leaks) {
     v->good = false;
