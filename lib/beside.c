@@ -65,25 +65,14 @@ struct search {
   char found[NAME_MAX + 1];       /* the child's name, "" if none */
 };
 
-/* In this or another system's terms: VMware writes "C:\vm\a.vmdk" too. */
-static const char *
-last_part (const char *name)
-{
-  const char *p = name;
-
-  for (; *name; name++)
-    if (*name == '/' || *name == '\\')
-      p = name + 1;
-  return p;
-}
-
 /* Content ids alone do not tell: fresh disks all have the same. */
 static bool
 names_us (const struct rv_vmdk_descriptor *d, const struct rv_format *f)
 {
   return d->parent_cid != RV_VMDK_NO_PARENT && d->parent_hint != NULL &&
          d->parent_cid == f->content_id &&
-         strcasecmp (last_part (d->parent_hint), last_part (f->io->name)) == 0;
+         strcasecmp (rv_text_foreign_basename (d->parent_hint),
+                     rv_text_foreign_basename (f->io->name)) == 0;
 }
 
 /* Where is the descriptor in the first bytes of a file of this size? */

@@ -171,18 +171,6 @@ refusal (const struct rv_policy *p, const struct rv_ref *ref)
   return NULL;
 }
 
-/* The last part of a name in this or another system's terms. */
-static const char *
-last_part (const char *name)
-{
-  const char *p = name;
-
-  for (; *name; name++)
-    if (*name == '/' || *name == '\\')
-      p = name + 1;
-  return p;
-}
-
 static bool
 is_plain_name (const char *name)
 {
@@ -304,7 +292,8 @@ rv_policy_judge (const struct rv_policy *p, const char *image, unsigned depth,
     return rv_error_refused (err, "%s: its %s \"%s\" is not opened: %s", image,
                              role_name (ref), ref->name, reason);
   if (ref->foreign_path)
-    r = judge_foreign (p, base, last_part (ref->name), permit, err);
+    r = judge_foreign (p, base, rv_text_foreign_basename (ref->name), permit,
+                       err);
   else
     r = judge_local (p, base, ref->name, permit, err);
   if (r == 1)

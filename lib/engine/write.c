@@ -205,37 +205,39 @@ write_unit (const struct unit *u, rawview_error *err)
 
 /*--- One plan -----------------------------------------------------------*/
 
+/* Changes tables, as one of the next two. */
 static int
-allocate (struct rv_engine *e, struct rv_plan *plan, rawview_error *err)
+change (struct rv_engine *e, struct rv_plan *plan,
+        int (*work) (struct rv_format *, struct rv_plan *,
+                     struct rv_freed_list *, rawview_error *),
+        rawview_error *err)
 {
-  struct rv_format *format = e->chain->ptr[0];
   struct rv_freed_list freed = { 0 };
   rawview_error error;
   int r;
 
   if (rv_epoch_enter (e->epoch, err) == -1)
     return -1;
-  r = format->ops->write->allocate (format, plan, &error);
+  r = work (e->chain->ptr[0], plan, &freed, &error);
   rv_epoch_leave (e->epoch, &freed);
   return r == -1 ? rv_engine_driver_failed (e, &error, err) : 0;
+}
+
+static int
+allocate (struct rv_format *format, struct rv_plan *plan,
+          struct rv_freed_list *freed, rawview_error *err)
+{
+  return format->ops->write->allocate (format, plan, err);
 }
 
 /* A publish that fails is not cancelled: its place leaks, since some table may
  * name it already.
  */
 static int
-publish (struct rv_engine *e, const struct rv_plan *plan, rawview_error *err)
+publish (struct rv_format *format, struct rv_plan *plan,
+         struct rv_freed_list *freed, rawview_error *err)
 {
-  struct rv_format *format = e->chain->ptr[0];
-  struct rv_freed_list freed = { 0 };
-  rawview_error error;
-  int r;
-
-  if (rv_epoch_enter (e->epoch, err) == -1)
-    return -1;
-  r = format->ops->write->publish (format, plan, &freed, &error);
-  rv_epoch_leave (e->epoch, &freed);
-  return r == -1 ? rv_engine_driver_failed (e, &error, err) : 0;
+  return format->ops->write->publish (format, plan, freed, err);
 }
 
 static void
@@ -264,14 +266,14 @@ write_new (struct rv_engine *e, const uint8_t *buf, struct rv_plan *plan,
 {
   struct unit unit = { .engine = e, .plan = plan, .buf = buf };
 
-  if (plan->kind == RV_PLAN_FRESH && allocate (e, plan, err) == -1)
+  if (plan->kind == RV_PLAN_FRESH && change (e, plan, allocate, err) == -1)
     return -1;
   unit.blank = is_blank (plan, atomic_load (&plan->io->size));
   if (write_unit (&unit, err) == -1) {
     cancel (e, plan);
     return -1;
   }
-  return publish (e, plan, err);
+  return change (e, plan, publish, err);
 }
 
 static int

@@ -9,25 +9,6 @@
 #define PER_L2  (CLUSTER / 8) /* entries */
 #define L1_SPAN ((uint64_t) PER_L2 * CLUSTER)
 
-/* The L2 entry of guest cluster i as it is in the file. */
-static uint64_t
-entry_on_disk (const struct test_writer *w, unsigned i)
-{
-  return rv_be64 (w->disk + ((uint64_t) AT_L2 << w->t.bits) +
-                  i * (w->t.extended ? 16 : 8));
-}
-
-static uint64_t
-refcount (struct test_writer *w, uint64_t cluster)
-{
-  uint64_t n = 0;
-
-  CHECK_OK (
-      rv_qcow2_refcount (writer_qcow2 (w), cluster << w->t.bits, &n, &err),
-      err);
-  return n;
-}
-
 static bool
 dirty (struct test_writer *w)
 {

@@ -4,38 +4,16 @@
 
 #include <errno.h>
 
-#include "format/test-qcow2-ram.h"
+#include "format/test-qcow2-tables.h"
 #include "util/checked.h"
-#include "format/qcow2-l2.h"
 
-/* What lies where, in clusters of 4 KiB. */
-#define BITS        12u
-#define CLUSTER     (1ull << BITS)
-#define AT_REFTABLE 1u
-#define AT_REFBLOCK 2u
-#define AT_L1       3u
-#define AT_L2       4u
-#define AT_DATA     5u /* and 6: guest clusters 0 and 1 */
-#define AT_TABLE    7u /* of snapshots, one: it has the L2 table, too */
-#define AT_L1_S     8u
-#define CLUSTERS    9u
+/* What lies behind the tables, in clusters. */
+#define AT_DATA  5u /* and 6: guest clusters 0 and 1 */
+#define AT_TABLE 7u /* of snapshots, one: it has the L2 table, too */
+#define AT_L1_S  8u
+#define CLUSTERS 9u
 
 static rawview_error err;
-
-static const struct rv_qcow2_create how = { .size = 64 << 20,
-                                            .cluster_bits = BITS };
-
-static uint8_t *
-at (struct test_ram *t, uint64_t cluster)
-{
-  return t->bytes + cluster * CLUSTER;
-}
-
-static void
-set_count (struct test_ram *t, uint64_t cluster, uint16_t n)
-{
-  rv_put_be16 (at (t, AT_REFBLOCK) + cluster * 2, n);
-}
 
 /* A disk of two clusters of data, not yet opened. */
 static bool

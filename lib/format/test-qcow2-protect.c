@@ -2,38 +2,16 @@
 
 #include <config.h>
 
-#include "format/qcow2-l2.h"
-#include "format/test-qcow2-ram.h"
+#include "format/test-qcow2-tables.h"
 
-/* What lies where, in clusters of 4 KiB. */
-#define BITS        12u
-#define CLUSTER     (1ull << BITS)
-#define AT_REFTABLE 1u
-#define AT_REFBLOCK 2u
-#define AT_L1       3u
-#define AT_L2       4u
-#define AT_DATA     5u  /* to 9 */
-#define AT_TABLE    10u /* of snapshots */
-#define AT_L1_S     11u
-#define AT_L2_S     12u
-#define CLUSTERS    14u
+/* What lies behind the tables, in clusters. */
+#define AT_DATA  5u  /* to 9 */
+#define AT_TABLE 10u /* of snapshots */
+#define AT_L1_S  11u
+#define AT_L2_S  12u
+#define CLUSTERS 14u
 
 static rawview_error err;
-
-static const struct rv_qcow2_create how = { .size = 64 << 20,
-                                            .cluster_bits = BITS };
-
-static uint8_t *
-at (struct test_ram *t, uint64_t cluster)
-{
-  return t->bytes + cluster * CLUSTER;
-}
-
-static void
-set_count (struct test_ram *t, uint64_t cluster, uint16_t n)
-{
-  rv_put_be16 (at (t, AT_REFBLOCK) + cluster * 2, n);
-}
 
 /* A disk with a snapshot that has a table of its own; not yet opened. */
 static bool

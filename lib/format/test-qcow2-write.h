@@ -358,6 +358,25 @@ writer_check (struct test_writer *w)
   CHECK_EQ_U64 (result.leaks, 0);
 }
 
+/* The L2 entry of guest cluster i as it is in the file. */
+static TEST_UNUSED uint64_t
+entry_on_disk (const struct test_writer *w, unsigned i)
+{
+  return rv_be64 (w->disk + ((uint64_t) AT_L2 << w->t.bits) +
+                  i * (w->t.extended ? 16 : 8));
+}
+
+static TEST_UNUSED uint64_t
+refcount (struct test_writer *w, uint64_t cluster)
+{
+  uint64_t n = 0;
+
+  CHECK_OK (
+      rv_qcow2_refcount (writer_qcow2 (w), cluster << w->t.bits, &n, &err),
+      err);
+  return n;
+}
+
 #define CHECK_GUEST(w, off, len, byte) \
   do { \
     CLEANUP_FREE uint8_t *guest_ = malloc (len); \

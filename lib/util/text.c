@@ -178,3 +178,14 @@ rv_text_basename (const char *path)
 
   return slash ? slash + 1 : path;
 }
+
+const char *
+rv_text_foreign_basename (const char *path)
+{
+  const char *p = path;
+
+  for (; *path; path++)
+    if (*path == '/' || *path == '\\')
+      p = path + 1;
+  return p;
+}

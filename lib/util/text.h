@@ -34,4 +34,9 @@ char *rv_text_format (const char *fmt, ...)
 /* The part after the last slash. */
 const char *rv_text_basename (const char *path);
 
+/* The same in this or another system's terms: VMware writes "C:\vm\a.vmdk"
+ * too.
+ */
+const char *rv_text_foreign_basename (const char *path);
+
 #endif /* RV_TEXT_H */
