@@ -464,6 +464,27 @@ a_full_check_refuses_what_contradicts_itself (void)
                "*bad.qcow2: check=full found * contradictions*overlay=FILE*");
 }
 
+/* What a crash leaves needs no repair by hand, however much is checked. */
+static void
+a_full_check_lets_unclean_ends_be_repaired (void)
+{
+  const char *const full[] = { "check=full", NULL };
+
+  vmdk_file ("crashed.vmdk", "parentCID=ffffffff\n");
+  vmdk.b[72] = 1;
+  put32 (vmdk.b, AT_GT * SECTOR + 4, AT_DATA);
+  test_file ("crashed.vmdk", vmdk.b, vmdk.len);
+  REQUIRE_OK (open_with (&a, "crashed.vmdk", true, full), err);
+  REQUIRE_OK (rawview_make_writable (a, &err), err);
+  CHECK_OK (rawview_pwrite (a, "x", 1, 0, &err), err);
+  CHECK_OK (rawview_finish (a, &err), err);
+  vmdk.b[72] = 0;
+  test_file ("differs.vmdk", vmdk.b, vmdk.len);
+  REQUIRE_OK (open_with (&b, "differs.vmdk", true, full), err);
+  CHECK_FAILS (rawview_make_writable (b, &err), RAWVIEW_ERROR_CORRUPT,
+               "*differs.vmdk: check=full found 1 contradiction*");
+}
+
 /*--- Sets ---------------------------------------------------------------*/
 
 static char log_text[8192];
@@ -616,6 +637,7 @@ main (void)
   RUN (a_parent_is_not_written_while_it_has_children);
   RUN (a_backing_file_is_not_written_while_it_has_overlays);
   RUN (a_full_check_refuses_what_contradicts_itself);
+  RUN (a_full_check_lets_unclean_ends_be_repaired);
   RUN (checks_wait_for_writers_and_writers_for_checks);
   RUN (a_folder_is_listed_while_its_disks_are_written);
   test_files_end ();

@@ -273,6 +273,11 @@ struct rv_format {
   uint64_t table_bytes; /* L1 table or grain directories that it holds */
   bool has_content_id;  /* VMDK: compared between child and parent */
   uint32_t content_id;
+
+  /* Of what check has found last: so much is as an interrupted writer may leave
+   * it, and begin puts it right.
+   */
+  _Atomic uint64_t repairable;
 };
 
 struct rv_format_ops {

@@ -24,6 +24,7 @@ struct walk {
   void *opaque;
   rawview_check_result *result;
   unsigned told;
+  uint64_t repairable; /* see struct rv_format */
 
   /* The extent at hand. */
   const struct rv_vmdk_grains *g;
@@ -178,6 +179,7 @@ compare_second (struct walk *w, uint64_t table, const struct rv_vmdk_entry *e)
     if (memcmp (w->table, w->second, len) == 0)
       return;
   }
+  w->repairable += l->unclean;
   CORRUPTION (w,
               "%s: grain table %ju differs from its redundant copy; rawview "
               "reads the first%s",
@@ -291,11 +293,13 @@ check_sparse (struct walk *w, rawview_error *err)
     return -1;
   w->result->total_clusters += rv_div_up (w->g->size, l->grain);
   note_end (w, l->gd_off + rv_vmdk_gd_len (l));
-  if (l->unclean)
+  if (l->unclean) {
+    w->repairable++;
     tell (w, RAWVIEW_FINDING_ERROR, 1,
           "%s: was not closed cleanly: whether something is missing cannot be "
           "told",
           w->g->io->name);
+  }
   if (l->rgd_missing)
     CORRUPTION (w, "%s: the redundant grain directory is outside the file",
                 w->g->io->name);
@@ -338,5 +342,6 @@ rv_vmdk_check (struct rv_format *format,
   for (size_t i = 0; i < v->nr_extents; i++)
     if (check_extent (&w, &v->extents[i], err) == -1)
       return -1;
+  format->repairable = w.repairable;
   return 0;
 }
