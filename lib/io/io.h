@@ -4,6 +4,7 @@
  *   io-file.c   a regular file or block device, by descriptor; io-file-write.c
  *   io-nbd.c    a container served over NBD (the only user of libnbd)
  *   io-slice.c  a window of another io: a member of an OVA
+ *   pipe.c      what comes in order and only once: see pipe.h
  *   io-mem.c    memory, for tests
  *   io-fault.c  another io whose n-th operation fails, for tests
  *   io-trace.c  another io whose changes are recorded, for the crash replayer
