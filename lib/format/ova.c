@@ -8,6 +8,7 @@
 
 #include "format/ova.h"
 #include "format/tar.h"
+#include "util/checked.h"
 #include "util/error.h"
 #include "util/text.h"
 
@@ -62,19 +63,14 @@ unreadable (const struct rv_tar_member *m)
 }
 
 static int
-check_gzip (struct rv_io *io, const struct rv_tar_member *m, rawview_error *err)
+check_gzip (const char *file, const struct rv_tar_member *m,
+            struct rv_view head, rawview_error *err)
 {
-  uint8_t magic[2];
-
-  if (m->len < sizeof magic)
-    return 0;
-  if (rv_io_pread (io, magic, sizeof magic, m->off, err) == -1)
-    return -1;
-  if (magic[0] == 0x1f && magic[1] == 0x8b)
+  if (head.len >= 2 && head.p[0] == 0x1f && head.p[1] == 0x8b)
     return rv_error_unsupported (err,
                                  "%s: the disk \"%s\" is compressed with "
                                  "gzip; unpack it first",
-                                 io->name, m->name);
+                                 file, m->name);
   return 0;
 }
 
@@ -89,7 +85,7 @@ append_disk (struct rv_ova_members *disks, const struct rv_tar_member *m,
 }
 
 static int
-add_disk (struct rv_io *io, const struct rv_tar_member *m,
+add_disk (const char *file, const struct rv_tar_member *m, struct rv_view head,
           struct rv_ova_members *disks, rawview_error *err)
 {
   const char *name = m->name;
@@ -103,32 +99,47 @@ add_disk (struct rv_io *io, const struct rv_tar_member *m,
   rv_text_make_printable (shown);
   for (size_t i = 0; i < disks->len; i++)
     if (strcmp (disks->ptr[i].name, shown) == 0)
-      return rv_error_corrupt (err, "%s: two members are called \"%s\"",
-                               io->name, shown);
+      return rv_error_corrupt (err, "%s: two members are called \"%s\"", file,
+                               shown);
   if (disks->len >= MAX_DISKS)
-    return rv_error_limit (err, "%s: more than %u disks in the archive",
-                           io->name, MAX_DISKS);
-  if (check_gzip (io, m, err) == -1 || append_disk (disks, m, shown, err) == -1)
+    return rv_error_limit (err, "%s: more than %u disks in the archive", file,
+                           MAX_DISKS);
+  if (check_gzip (file, m, head, err) == -1 ||
+      append_disk (disks, m, shown, err) == -1)
     return -1;
   shown = NULL;
   return 0;
+}
+
+int
+rv_ova_look_at (const char *file, const struct rv_tar_member *m,
+                struct rv_view head, unsigned *nr_ovf,
+                struct rv_ova_members *disks, rawview_error *err)
+{
+  const char *why = unreadable (m);
+
+  if (why)
+    return rv_error_unsupported (err, "%s: the member \"%s\" %s", file, m->name,
+                                 why);
+  if (ends_with (m->name, ".ovf") && ++*nr_ovf > 1)
+    return rv_error_corrupt (err, "%s: more than one OVF description", file);
+  if (!ends_with (m->name, ".vmdk"))
+    return 0;
+  return add_disk (file, m, head, disks, err);
 }
 
 static int
 look_at (struct rv_io *io, const struct rv_tar_member *m, unsigned *nr_ovf,
          struct rv_ova_members *disks, rawview_error *err)
 {
-  const char *why = unreadable (m);
+  uint8_t bytes[2];
+  struct rv_view head = { bytes, 0 };
 
-  if (why)
-    return rv_error_unsupported (err, "%s: the member \"%s\" %s", io->name,
-                                 m->name, why);
-  if (ends_with (m->name, ".ovf") && ++*nr_ovf > 1)
-    return rv_error_corrupt (err, "%s: more than one OVF description",
-                             io->name);
-  if (!ends_with (m->name, ".vmdk"))
-    return 0;
-  return add_disk (io, m, disks, err);
+  if (ends_with (m->name, ".vmdk"))
+    head.len = rv_min_u64 (m->len, sizeof bytes);
+  if (head.len > 0 && rv_io_pread (io, bytes, head.len, m->off, err) == -1)
+    return -1;
+  return rv_ova_look_at (io->name, m, head, nr_ovf, disks, err);
 }
 
 static int

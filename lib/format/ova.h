@@ -6,6 +6,7 @@
 #ifndef RV_OVA_H
 #define RV_OVA_H
 
+#include "format/tar.h"
 #include "io/io.h"
 #include "util/vector.h"
 #include "util/warnings.h"
@@ -26,6 +27,13 @@ DEFINE_VECTOR (rv_ova_members, struct rv_ova_member);
 int rv_ova_disks (struct rv_io *io, struct rv_ova_members *disks,
                   struct rv_warnings *warnings, rawview_error *err);
 void rv_ova_members_free (struct rv_ova_members *members);
+
+/* The same for one member after the other: a disk is added, what cannot be read
+ * is refused.  head: its first two bytes, or fewer if it has not as many.
+ */
+int rv_ova_look_at (const char *file, const struct rv_tar_member *m,
+                    struct rv_view head, unsigned *nr_ovf,
+                    struct rv_ova_members *disks, rawview_error *err);
 
 /* Finds the disk that the option disk= means: a member's name, its last part if
  * only one ends so, or a number from 1 on.  NULL: the only disk.
