@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* rawview copy: an image to a raw file, block device, NBD server or stdout.
+/* rawview copy: an image, or one that comes from a pipe, to a raw file, block
+ * device, NBD server or stdout.
  *
  * The main thread only waits: for the workers, for the next line of progress,
  * and for signals, which it takes from a descriptor so that no handler runs
@@ -152,6 +153,18 @@ struct copy {
 };
 
 static int
+finish_job (struct copy *c, rawview_error *err)
+{
+  int r = copy_job_finish (&c->job, err);
+
+  /* Workers that it has interrupted say so, which is not the reason. */
+  if (c->signum != 0)
+    return cli_error_set (err, RAWVIEW_ERROR_IO, EINTR,
+                          "copy: stopped by SIG%s", sigabbrev_np (c->signum));
+  return r;
+}
+
+static int
 run_job (struct copy *c, int signal_fd, rawview_error *err)
 {
   struct copy_job *job = &c->job;
@@ -162,11 +175,8 @@ run_job (struct copy *c, int signal_fd, rawview_error *err)
   if (copy_job_start (job, err) == -1)
     return -1;
   c->signum = await (job, signal_fd, &c->progress);
-  if (copy_job_finish (job, err) == -1)
+  if (finish_job (c, err) == -1)
     return -1;
-  if (c->signum != 0)
-    return cli_error_set (err, RAWVIEW_ERROR_IO, EINTR,
-                          "copy: stopped by SIG%s", sigabbrev_np (c->signum));
   return c->flush || t->always_flush ? t->ops->flush (t, err) : 0;
 }
 
@@ -181,7 +191,7 @@ run_with_descriptors (struct copy *c, rawview_error *err)
   c->job.done_fd = eventfd (0, EFD_CLOEXEC);
   r = c->job.done_fd == -1 ? cli_error_errno (err, errno, "eventfd") : 0;
   /* With as many lanes as wanted each decodes for itself; fewer need help. */
-  if (r == 0 && c->job.target->lanes < c->threads)
+  if (r == 0 && c->job.image && c->job.target->lanes < c->threads)
     r = rawview_start (c->job.image, err);
   if (r == 0)
     r = run_job (c, signal_fd, err);
@@ -192,60 +202,87 @@ run_with_descriptors (struct copy *c, rawview_error *err)
 }
 
 static int
-copy (const struct cli_args *args, rawview_image *image, struct copy *c,
-      rawview_error *err)
+open_source (const struct cli_args *args, struct copy *c, rawview_error *err)
+{
+  const char *source = args->operands[0];
+
+  if (strcmp (source, "-") == 0)
+    return copy_stream_open (args->options, args->operands[1], &c->job, err);
+  if (rawview_open (source, args->options, &c->job.image, err) == -1)
+    return -1;
+  c->job.size = rawview_get_size (c->job.image);
+  return 0;
+}
+
+static int
+open_target (const struct cli_args *args, struct copy *c, rawview_error *err)
 {
   const struct copy_values *v = args->values;
   const char *dest = args->operands[1];
   struct copy_target_options o = {
-    .size = rawview_get_size (image),
-    .lanes = thread_count (v),
+    .size = c->job.size,
+    .lanes = c->threads,
     .force = v->force,
     .zeroed = v->zeroed,
-    .source = image,
+    .source = c->job.image,
   };
+
+  c->job.target = cli_is_nbd_uri (dest) ? copy_nbd_open (dest, &o, err)
+                                        : copy_file_open (dest, &o, err);
+  return c->job.target == NULL ? -1 : 0;
+}
+
+static int
+copy (const struct cli_args *args, struct copy *c, rawview_error *err)
+{
+  const struct copy_values *v = args->values;
   rawview_error ignored;
   int r;
 
   c->flush = v->flush;
-  c->to_stdout = strcmp (dest, "-") == 0;
-  c->threads = o.lanes;
-  c->job.image = image;
-  c->job.size = o.size;
-  c->job.target = cli_is_nbd_uri (dest) ? copy_nbd_open (dest, &o, err)
-                                        : copy_file_open (dest, &o, err);
-  if (c->job.target == NULL)
+  c->to_stdout = strcmp (args->operands[1], "-") == 0;
+  c->threads = thread_count (v);
+  if (open_source (args, c, err) == -1)
     return -1;
-  r = run_with_descriptors (c, err);
-  if (r == -1) {
-    c->job.target->ops->close (c->job.target, false, &ignored);
+  /* One of them waits for the pipe. */
+  if (c->job.stream && v->threads == 0)
+    c->threads++;
+  if (open_target (args, c, err) == -1)
     return -1;
-  }
-  return c->job.target->ops->close (c->job.target, true, err);
+  r = c->job.stream ? copy_stream_check (&c->job, err) : 0;
+  if (r == 0)
+    r = run_with_descriptors (c, err);
+  if (r == -1 && c->job.stream)
+    copy_stream_explain (&c->job, err);
+  if (r == 0)
+    return c->job.target->ops->close (c->job.target, true, err);
+  c->job.target->ops->close (c->job.target, false, &ignored);
+  return -1;
 }
 
 static int
 run (const struct cli_args *args)
 {
-  CLEANUP_IMAGE rawview_image *image = NULL;
   const struct copy_values *v = args->values;
   struct copy c = { 0 };
   rawview_error err;
+  int status = EXIT_SUCCESS;
 
   if (parse_progress (v->progress, &c.mode, &err) == -1 ||
       parse_sparse (v->sparse, &c.job.sparse, &err) == -1 ||
-      rawview_open (args->operands[0], args->options, &image, &err) == -1 ||
-      copy (args, image, &c, &err) == -1) {
-    int status = cli_fail (&err);
-
-    return c.signum != 0 ? 128 + c.signum : status;
+      copy (args, &c, &err) == -1) {
+    status = cli_fail (&err);
+    if (c.signum != 0)
+      status = 128 + c.signum;
   }
-  return cli_finish_output ();
+  rawview_stream_close (c.job.stream);
+  rawview_close (c.job.image);
+  return status != EXIT_SUCCESS ? status : cli_finish_output ();
 }
 
 const struct cli_command cmd_copy = {
   .name = "copy",
-  .operands = "IMAGE DEST",
+  .operands = "IMAGE|- DEST",
   .summary =
       "Copies an image to a raw file, block device, NBD server or stdout",
   .options = options,

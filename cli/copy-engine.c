@@ -19,15 +19,6 @@
 /* A run of zeros this long is worth a piece of its own. */
 #define MIN_ZERO_RUN (64 * 1024)
 
-/* Zeroing is cut into steps, so that it shows progress and can be stopped. */
-#define ZERO_STEP (256 * 1024 * 1024)
-
-struct copy_worker {
-  struct copy_job *job;
-  unsigned lane;
-  pthread_t thread;
-};
-
 struct piece {
   uint64_t off, len;
   uint64_t number;
@@ -167,8 +158,8 @@ pass_turn (struct copy_job *job)
   pthread_mutex_unlock (&job->lock);
 }
 
-static bool
-is_stopped (struct copy_job *job)
+bool
+copy_is_stopped (struct copy_job *job)
 {
   bool stop;
 
@@ -187,8 +178,8 @@ zero_range (struct copy_worker *w, uint64_t len, uint64_t off,
   struct copy_job *job = w->job;
   struct copy_target *t = job->target;
 
-  while (len > 0 && !is_stopped (job)) {
-    uint64_t n = len < ZERO_STEP ? len : ZERO_STEP;
+  while (len > 0 && !copy_is_stopped (job)) {
+    uint64_t n = len < COPY_ZERO_STEP ? len : COPY_ZERO_STEP;
 
     if (t->ops->zero (t, w->lane, n, off, err) == -1)
       return -1;
@@ -230,9 +221,9 @@ block_size (const struct copy_job *job)
                                                 : job->target->granularity;
 }
 
-static int
-write_sparse (struct copy_worker *w, const uint8_t *buf, size_t len,
-              uint64_t off, rawview_error *err)
+int
+copy_write_sparse (struct copy_worker *w, const uint8_t *buf, size_t len,
+                   uint64_t off, rawview_error *err)
 {
   struct copy_target *t = w->job->target;
   bool zero;
@@ -266,7 +257,7 @@ copy_data (struct copy_worker *w, const struct piece *p, rawview_error *err)
       rawview_pread (w->job->image, buf, p->len, p->off, err) == -1)
     return -1;
   if (await_turn (w->job, p) &&
-      write_sparse (w, buf, p->len, p->off, err) == -1)
+      copy_write_sparse (w, buf, p->len, p->off, err) == -1)
     return -1;
   atomic_fetch_add (&w->job->done, p->len);
   return 0;
@@ -295,7 +286,7 @@ copy_pieces (struct copy_worker *w, rawview_error *err)
       return -1;
     pass_turn (w->job);
   }
-  return is_stopped (w->job) ? 0 : t->ops->drain (t, w->lane, err);
+  return copy_is_stopped (w->job) ? 0 : t->ops->drain (t, w->lane, err);
 }
 
 /*--- Workers ------------------------------------------------------------*/
@@ -305,6 +296,9 @@ stop_locked (struct copy_job *job)
 {
   job->stop = true;
   pthread_cond_broadcast (&job->turn_changed);
+  /* Others may wait for a pipe that brings nothing any more. */
+  if (job->stream)
+    rawview_stream_stop (job->stream);
 }
 
 static void *
@@ -313,7 +307,7 @@ work (void *opaque)
   struct copy_worker *w = opaque;
   struct copy_job *job = w->job;
   rawview_error err;
-  int r = copy_pieces (w, &err);
+  int r = job->stream ? copy_grains (w, &err) : copy_pieces (w, &err);
   const uint64_t one = 1;
   bool last;
 
@@ -324,6 +318,9 @@ work (void *opaque)
     stop_locked (job);
   }
   last = --job->running == 0;
+  /* What never came is zero. */
+  if (last && job->stream && !job->stop)
+    atomic_store (&job->done, job->size);
   pthread_mutex_unlock (&job->lock);
   /* Nobody could do anything about a failure, and there is none. */
   if (last && write (job->done_fd, &one, sizeof one) == -1)

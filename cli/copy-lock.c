@@ -44,6 +44,20 @@ is_locked (int fd, int byte)
   return fcntl (fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
 }
 
+static int
+compare (const struct stat *dest, const struct stat *st, const char *name,
+         rawview_error *err)
+{
+  bool same = dest->st_dev == st->st_dev && dest->st_ino == st->st_ino;
+
+  if (S_ISBLK (dest->st_mode) && S_ISBLK (st->st_mode))
+    same = same || dest->st_rdev == st->st_rdev;
+  if (!same)
+    return 0;
+  return cli_error_set (err, RAWVIEW_ERROR_REFUSED, EBUSY,
+                        "%s: is what is to be copied", name);
+}
+
 /* Plain comparison gives the clearer message, and works with locking off. */
 static int
 compare_with_source (int fd, const char *name, const rawview_image *source,
@@ -53,17 +67,12 @@ compare_with_source (int fd, const char *name, const rawview_image *source,
 
   if (fstat (fd, &dest) == -1)
     return cli_error_errno (err, errno, "%s", name);
-  for (unsigned d = 0; d < rawview_get_depth (source); d++) {
-    if (stat (cli_fact_text (source, d, "filename"), &st) == -1)
-      continue;
-    if (dest.st_dev == st.st_dev && dest.st_ino == st.st_ino)
-      return cli_error_set (err, RAWVIEW_ERROR_REFUSED, EBUSY,
-                            "%s: is what is to be copied", name);
-    if (S_ISBLK (dest.st_mode) && S_ISBLK (st.st_mode) &&
-        dest.st_rdev == st.st_rdev)
-      return cli_error_set (err, RAWVIEW_ERROR_REFUSED, EBUSY,
-                            "%s: is what is to be copied", name);
-  }
+  if (source == NULL)
+    return fstat (STDIN_FILENO, &st) == 0 ? compare (&dest, &st, name, err) : 0;
+  for (unsigned d = 0; d < rawview_get_depth (source); d++)
+    if (stat (cli_fact_text (source, d, "filename"), &st) == 0 &&
+        compare (&dest, &st, name, err) == -1)
+      return -1;
   return 0;
 }
 

@@ -68,8 +68,8 @@ struct copy_target_options {
   uint64_t size; /* of the disk */
   unsigned lanes;
   bool force;
-  bool zeroed; /* the user says so */
-  const rawview_image *source;
+  bool zeroed;                 /* the user says so */
+  const rawview_image *source; /* NULL: standard input */
 };
 
 /* A file or block device, created if it does not exist, or "-". */
@@ -82,8 +82,8 @@ struct copy_target *copy_nbd_open (const char *uri,
                                    const struct copy_target_options *options,
                                    rawview_error *err);
 
-/* Refuses a destination that is a file of the source, or that another process
- * uses.  The locks live as long as fd.
+/* Refuses a destination that is a file of the source (NULL: of standard input),
+ * or that another process uses.  The locks live as long as fd.
  */
 int copy_lock_destination (int fd, const char *name,
                            const rawview_image *source, rawview_error *err);
@@ -92,7 +92,8 @@ int copy_lock_destination (int fd, const char *name,
 
 struct copy_job {
   /* Set by the caller, all else zero. */
-  rawview_image *image;
+  rawview_image *image;   /* what is copied: this, or */
+  rawview_stream *stream; /* this */
   struct copy_target *target;
   uint64_t size;
   uint64_t sparse; /* look for zeros in data in blocks of this, 0: do not */
@@ -106,6 +107,7 @@ struct copy_job {
   uint64_t cursor;  /* what lies before has been handed out */
   uint64_t pieces;  /* handed out so far */
   uint64_t turn;    /* in order: the piece that may be written now */
+  bool prepared;    /* of a stream: the target reads as zeros now */
   unsigned running; /* workers */
   bool stop;
   bool failed;
@@ -123,5 +125,39 @@ void copy_job_stop (struct copy_job *job);
 
 /* Joins the workers and frees what start took; -1 if any of them failed. */
 int copy_job_finish (struct copy_job *job, rawview_error *err);
+
+/*--- Streams ------------------------------------------------------------*/
+
+/* Opens standard input as job->stream and sets job->size.  dest: the name of
+ * the destination, which must not be standard output.
+ */
+int copy_stream_open (const rawview_options *options, const char *dest,
+                      struct copy_job *job, rawview_error *err);
+
+/* Can the target take a stream's grains? */
+int copy_stream_check (const struct copy_job *job, rawview_error *err);
+
+/* Adds to the error how far it got. */
+void copy_stream_explain (const struct copy_job *job, rawview_error *err);
+
+/*--- Inside the engine --------------------------------------------------*/
+
+struct copy_worker {
+  struct copy_job *job;
+  unsigned lane;
+  pthread_t thread;
+};
+
+/* Writes what lies in the lane's buffer, without the zeros in it. */
+int copy_write_sparse (struct copy_worker *w, const uint8_t *buf, size_t len,
+                       uint64_t off, rawview_error *err);
+
+bool copy_is_stopped (struct copy_job *job);
+
+/* What a worker does for a stream, in copy-stream.c. */
+int copy_grains (struct copy_worker *w, rawview_error *err);
+
+/* Zeroing is cut into steps, so that it shows progress and can be stopped. */
+#define COPY_ZERO_STEP (256 * 1024 * 1024)
 
 #endif /* CLI_COPY_H */

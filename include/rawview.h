@@ -354,6 +354,53 @@ const char *rawview_exports_default (const rawview_exports *exports);
 int rawview_exports_open (rawview_exports *exports, const char *name,
                           rawview_image **image, rawview_error *err);
 
+/*--- Streams ------------------------------------------------------------*/
+
+/* A streamOptimized VMDK, alone or in an OVA, that comes from a pipe: read
+ * once, from the beginning to the end, in whatever order its grains come.  What
+ * never comes reads as zeros.
+ */
+typedef struct rawview_stream rawview_stream;
+
+/* Reads as far as needed to know the disk.  fd stays the caller's and is read
+ * until the stream is closed; name is what messages call it.  opts may be NULL;
+ * used are format (vmdk), disk and max-size, those about other files are
+ * RAWVIEW_ERROR_USAGE.  What cannot be read in one pass is
+ * RAWVIEW_ERROR_UNSUPPORTED.  Starts no thread.
+ */
+int rawview_stream_open (int fd, const char *name, const rawview_options *opts,
+                         rawview_stream **stream, rawview_error *err);
+
+/* No other call may be under way.  NULL is allowed. */
+void rawview_stream_close (rawview_stream *stream);
+
+/* Virtual size of the disk in bytes. */
+uint64_t rawview_stream_get_size (const rawview_stream *stream);
+
+/* A power of two up to 2 MiB: no piece is longer, and each begins at a multiple
+ * of it.
+ */
+uint32_t rawview_stream_get_grain_size (const rawview_stream *stream);
+
+/* Bytes of the stream that have been used so far. */
+uint64_t rawview_stream_get_position (const rawview_stream *stream);
+
+/* Takes the next piece of the disk and decodes it into buf, which has room for
+ * a grain.  1: *len bytes at *off of the disk; 0: all has come, and everything
+ * that says what should have come has been verified; -1: an error, and what has
+ * been read is not to be trusted.  A stream that is cut is
+ * RAWVIEW_ERROR_CORRUPT.  Any number of threads may call it at once: each gets
+ * another piece, and decodes while the next one reads.  All of them must have
+ * got 0 before the disk is complete.
+ */
+int rawview_stream_read (rawview_stream *stream, void *buf, size_t *len,
+                         uint64_t *off, rawview_error *err);
+
+/* Makes all calls of rawview_stream_read fail soon, with errnum ECANCELED, even
+ * if they wait for the pipe.
+ */
+void rawview_stream_stop (rawview_stream *stream);
+
 /*--- The library --------------------------------------------------------*/
 
 /* The version of the library, "1.2.3". */

@@ -33,7 +33,7 @@ static const struct {
 };
 
 #define NR_SIGNATURES (sizeof signatures / sizeof signatures[0])
-#define LONG_HEAD     (32769u + 5u)
+#define LONG_HEAD     RV_PROBE_HEAD
 
 #define USTAR_OFF 257u
 
@@ -52,11 +52,12 @@ matches (struct rv_view head, size_t i)
                  signatures[i].len) == 0;
 }
 
-static void
-look (struct rv_view head, struct rv_probe_result *r)
+void
+rv_probe_head (struct rv_view head, struct rv_probe_result *r)
 {
   struct rv_view first = { head.p, rv_min_u64 (head.len, RV_PROBE_LEN) };
 
+  *r = (struct rv_probe_result){ 0 };
   for (size_t i = 0; rv_formats[i]; i++)
     if (rv_formats[i]->probe && rv_formats[i]->probe (first)) {
       note (r, rv_formats[i]->name);
@@ -83,12 +84,11 @@ rv_probe (struct rv_io *io, struct rv_probe_result *result, rawview_error *err)
   struct rv_view head = { NULL, rv_min_u64 (LONG_HEAD, io->size) };
   CLEANUP_FREE uint8_t *bytes = malloc (LONG_HEAD);
 
-  *result = (struct rv_probe_result){ 0 };
   if (bytes == NULL)
     return rv_error_nomem (err);
   if (head.len > 0 && rv_io_pread (io, bytes, head.len, 0, err) == -1)
     return -1;
   head.p = bytes;
-  look (head, result);
+  rv_probe_head (head, result);
   return 0;
 }

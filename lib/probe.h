@@ -20,4 +20,8 @@ struct rv_probe_result {
 int rv_probe (struct rv_io *io, struct rv_probe_result *result,
               rawview_error *err);
 
+/* The same for the first bytes, RV_PROBE_HEAD of them or all that there are. */
+#define RV_PROBE_HEAD (32769u + 5u)
+void rv_probe_head (struct rv_view head, struct rv_probe_result *result);
+
 #endif /* RV_PROBE_H */
