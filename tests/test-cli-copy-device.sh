@@ -36,6 +36,15 @@ rawview copy --sparse=512 disk.qcow2 "$device"
 cmp -n 12582912 disk.raw "$device" || fail 'the copy differs'
 release
 
+# From a pipe, which does not bring zeros.
+make_image vmdk disk.raw disk.vmdk -o subformat=streamOptimized
+device 16M
+# shellcheck disable=SC2002
+cat disk.vmdk | rawview copy - "$device"
+cmp -n 12582912 disk.raw "$device" || fail 'the copy differs'
+cmp -i 12582912 old "$device" || fail 'what lies behind was changed'
+release
+
 device 11M
 refused err rawview copy disk.qcow2 "$device"
 line_count err 1

@@ -51,4 +51,39 @@ void rv_vmdk_pass_release (struct rv_vmdk_pass *pass);
 int rv_vmdk_pass_next (struct rv_vmdk_pass *pass, struct rv_vmdk_grain *grain,
                        uint8_t *payload, rawview_error *err);
 
+/*--- Inside -------------------------------------------------------------*/
+
+static inline bool
+rv_vmdk_pass_has_footer (const struct rv_vmdk_pass *p)
+{
+  return p->header.gd_sector == RV_VMDK_GD_AT_END;
+}
+
+/* How far we are in the VMDK. */
+static inline uint64_t
+rv_vmdk_pass_here (const struct rv_vmdk_pass *p)
+{
+  return p->pipe->pos - p->start;
+}
+
+/* As rv_pipe_take, but not beyond the VMDK's end. */
+int rv_vmdk_pass_take (struct rv_vmdk_pass *p, void *buf, uint64_t len,
+                       const char *what, rawview_error *err);
+
+/* Is there nothing behind what was taken? */
+int rv_vmdk_pass_at_end (struct rv_vmdk_pass *p, bool *end, rawview_error *err);
+
+/* The table or directory that is next. */
+int rv_vmdk_pass_take_table (struct rv_vmdk_pass *p, rawview_error *err);
+int rv_vmdk_pass_take_directory (struct rv_vmdk_pass *p, rawview_error *err);
+
+/* Takes what is neither a grain nor a marker. */
+int rv_vmdk_pass_take_places (struct rv_vmdk_pass *p, rawview_error *err);
+
+/* Takes what follows a marker that is no grain's, whose sector has been taken.
+ * 1: it was the end, and all is verified.
+ */
+int rv_vmdk_pass_take_marker (struct rv_vmdk_pass *p, const uint8_t *sector,
+                              rawview_error *err);
+
 #endif /* RV_VMDK_PASS_H */
