@@ -250,9 +250,7 @@ copy (const struct cli_args *args, struct copy *c, rawview_error *err)
   if (open_target (args, c, err) == -1)
     return -1;
   r = c->job.stream ? copy_stream_check (&c->job, err) : 0;
-  if (r == 0)
-    r = run_with_descriptors (c, err);
-  if (r == -1 && c->job.stream)
+  if (r == 0 && (r = run_with_descriptors (c, err)) == -1 && c->job.stream)
     copy_stream_explain (&c->job, err);
   if (r == 0)
     return c->job.target->ops->close (c->job.target, true, err);
