@@ -247,6 +247,8 @@ copy (const struct cli_args *args, struct copy *c, rawview_error *err)
   /* One of them waits for the pipe. */
   if (c->job.stream && v->threads == 0)
     c->threads++;
+  if (c->job.stream)
+    c->job.threads = c->threads;
   if (open_target (args, c, err) == -1)
     return -1;
   r = c->job.stream ? copy_stream_check (&c->job, err) : 0;

@@ -329,13 +329,14 @@ work (void *opaque)
 }
 
 static int
-start_worker (struct copy_job *job, unsigned lane, rawview_error *err)
+start_worker (struct copy_job *job, unsigned i, rawview_error *err)
 {
-  struct copy_worker *w = &job->workers[lane];
+  struct copy_worker *w = &job->workers[i];
   int r;
 
   w->job = job;
-  w->lane = lane;
+  w->number = i;
+  w->lane = i % job->target->lanes;
   pthread_mutex_lock (&job->lock);
   job->running++;
   pthread_mutex_unlock (&job->lock);
@@ -354,13 +355,17 @@ int
 copy_job_start (struct copy_job *job, rawview_error *err)
 {
   rawview_error ignored;
+  unsigned n = job->target->lanes;
 
+  if (n < job->threads)
+    n = job->threads;
   pthread_mutex_init (&job->lock, NULL);
+  pthread_mutex_init (&job->sharing, NULL);
   pthread_cond_init (&job->turn_changed, NULL);
-  job->workers = calloc (job->target->lanes, sizeof *job->workers);
+  job->workers = calloc (n, sizeof *job->workers);
   if (job->workers == NULL)
     return cli_error_errno (err, ENOMEM, "copy");
-  for (unsigned i = 0; i < job->target->lanes; i++)
+  for (unsigned i = 0; i < n; i++)
     if (start_worker (job, i, err) == -1) {
       copy_job_stop (job);
       copy_job_finish (job, &ignored);
@@ -384,6 +389,7 @@ copy_job_finish (struct copy_job *job, rawview_error *err)
     pthread_join (job->workers[i].thread, NULL);
   free (job->workers);
   pthread_cond_destroy (&job->turn_changed);
+  pthread_mutex_destroy (&job->sharing);
   pthread_mutex_destroy (&job->lock);
   if (!job->failed)
     return 0;

@@ -131,9 +131,9 @@ note_progress (struct copy_job *job, uint64_t end)
     continue;
 }
 
-/* 1, or 0 at the end of the stream. */
+/* Decodes into the lane's buffer.  1, or 0 at the end of the stream. */
 static int
-copy_grain (struct copy_worker *w, rawview_error *err)
+copy_into_lane (struct copy_worker *w, rawview_error *err)
 {
   struct copy_target *t = w->job->target;
   uint8_t *buf = t->ops->buffer (t, w->lane, err);
@@ -152,18 +152,72 @@ copy_grain (struct copy_worker *w, rawview_error *err)
   return 1;
 }
 
+static int
+write_shared (struct copy_worker *w, const uint8_t *own, size_t len,
+              uint64_t off, rawview_error *err)
+{
+  struct copy_target *t = w->job->target;
+  uint8_t *buf;
+  int r = -1;
+
+  pthread_mutex_lock (&w->job->sharing);
+  buf = t->ops->buffer (t, w->lane, err);
+  if (buf != NULL) {
+    memcpy (buf, own, len);
+    r = copy_write_sparse (w, buf, len, off, err);
+  }
+  pthread_mutex_unlock (&w->job->sharing);
+  return r;
+}
+
+/* The same for a lane that others use too: a server that takes one connection
+ * should not be the reason to decode with one thread.
+ */
+static int
+copy_shared (struct copy_worker *w, uint8_t *own, rawview_error *err)
+{
+  uint64_t off;
+  size_t len;
+  int r = rawview_stream_read (w->job->stream, own, &len, &off, err);
+
+  if (r != 1)
+    return r;
+  if (write_shared (w, own, len, off, err) == -1)
+    return -1;
+  note_progress (w->job, off + len);
+  return 1;
+}
+
+static int
+drain (struct copy_worker *w, rawview_error *err)
+{
+  struct copy_target *t = w->job->target;
+  int r;
+
+  pthread_mutex_lock (&w->job->sharing);
+  r = t->ops->drain (t, w->lane, err);
+  pthread_mutex_unlock (&w->job->sharing);
+  return r;
+}
+
 int
 copy_grains (struct copy_worker *w, rawview_error *err)
 {
-  struct copy_target *t = w->job->target;
+  struct copy_job *job = w->job;
+  CLEANUP_FREE uint8_t *own = NULL;
   int r = 1;
 
-  if (w->lane == 0 && prepare (w, err) == -1)
+  if (job->threads > job->target->lanes) {
+    own = malloc (rawview_stream_get_grain_size (job->stream));
+    if (own == NULL)
+      return cli_error_errno (err, ENOMEM, "copy");
+  }
+  if (w->number == 0 && prepare (w, err) == -1)
     return -1;
-  await_prepared (w->job);
-  while (r == 1 && !copy_is_stopped (w->job))
-    r = copy_grain (w, err);
+  await_prepared (job);
+  while (r == 1 && !copy_is_stopped (job))
+    r = own ? copy_shared (w, own, err) : copy_into_lane (w, err);
   if (r == -1)
     return -1;
-  return copy_is_stopped (w->job) ? 0 : t->ops->drain (t, w->lane, err);
+  return copy_is_stopped (job) ? 0 : drain (w, err);
 }

@@ -96,19 +96,21 @@ struct copy_job {
   rawview_stream *stream; /* this */
   struct copy_target *target;
   uint64_t size;
-  uint64_t sparse; /* look for zeros in data in blocks of this, 0: do not */
-  int done_fd;     /* an eventfd: written when the last worker has ended */
+  unsigned threads; /* of a stream: workers, more of them than lanes share */
+  uint64_t sparse;  /* look for zeros in data in blocks of this, 0: do not */
+  int done_fd;      /* an eventfd: written when the last worker has ended */
 
   atomic_uint_fast64_t done; /* bytes */
 
   /* lock guards what follows. */
   pthread_mutex_t lock;
   pthread_cond_t turn_changed;
-  uint64_t cursor;  /* what lies before has been handed out */
-  uint64_t pieces;  /* handed out so far */
-  uint64_t turn;    /* in order: the piece that may be written now */
-  bool prepared;    /* of a stream: the target reads as zeros now */
-  unsigned running; /* workers */
+  pthread_mutex_t sharing; /* of a stream: held by who uses a shared lane */
+  uint64_t cursor;         /* what lies before has been handed out */
+  uint64_t pieces;         /* handed out so far */
+  uint64_t turn;           /* in order: the piece that may be written now */
+  bool prepared;           /* of a stream: the target reads as zeros now */
+  unsigned running;        /* workers */
   bool stop;
   bool failed;
   rawview_error err; /* the first failure */
@@ -144,7 +146,7 @@ void copy_stream_explain (const struct copy_job *job, rawview_error *err);
 
 struct copy_worker {
   struct copy_job *job;
-  unsigned lane;
+  unsigned number, lane;
   pthread_t thread;
 };
 

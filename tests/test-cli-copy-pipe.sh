@@ -65,3 +65,12 @@ if nbdkit --version >/dev/null 2>&1; then
   cat disk.vmdk | rawview copy - "nbd+unix:///?socket=$tmp/sock"
   same disk.raw served.raw
 fi
+
+# One that allows a single connection, which several threads share.
+if nbdkit --filter=multi-conn null --version >/dev/null 2>&1; then
+  head -c 12M /dev/urandom >single.raw
+  start_nbdkit -P pid2 -U "$tmp/sock2" --filter=multi-conn file single.raw \
+    multi-conn-mode=disable
+  cat disk.vmdk | rawview copy --threads=4 - "nbd+unix:///?socket=$tmp/sock2"
+  same disk.raw single.raw
+fi
