@@ -107,23 +107,20 @@ take_manifest (struct rv_ova_pass *p, const struct rv_tar_member *m,
 
 /*--- Which disk ---------------------------------------------------------*/
 
-/* How well does the last of the disks seen fit to what is meant?  As in
- * rv_ova_choose, but without knowing those to come.
+/* Is the last of the disks seen the one that is meant?  As in rv_ova_choose,
+ * but without knowing those to come.
  */
-enum fit { NO_FIT, FITS_LAST_PART, FITS };
-
-static enum fit
-fit (const struct rv_ova_pass *p)
+static bool
+fits (const struct rv_ova_pass *p)
 {
   const char *name = p->disks.ptr[p->disks.len - 1].name;
   uint64_t n;
 
   if (p->disk == NULL || strcmp (name, p->disk) == 0)
-    return FITS;
+    return true;
   if (rv_text_parse_size (p->disk, &n))
-    return n == p->disks.len ? FITS : NO_FIT;
-  return strcmp (rv_text_basename (name), p->disk) == 0 ? FITS_LAST_PART
-                                                        : NO_FIT;
+    return n == p->disks.len;
+  return strcmp (rv_text_basename (name), p->disk) == 0;
 }
 
 static int
@@ -131,7 +128,7 @@ choose (struct rv_ova_pass *p, bool *wanted, rawview_error *err)
 {
   const char *name = p->disks.ptr[p->disks.len - 1].name;
 
-  *wanted = fit (p) != NO_FIT;
+  *wanted = fits (p);
   if (*wanted && p->chosen && p->disk == NULL)
     return rv_error_usage (
         err,
