@@ -446,8 +446,6 @@ the_disk_of_an_ova_is_read_in_place (void)
 static void
 of_several_disks_one_is_named (void)
 {
-  CLEANUP_FREE char *path = test_path ("vm.ova");
-
   ova_file ("vm.ova", 1);
   REQUIRE_OK (open_set ("vm.ova", "disk=1"), err);
   CHECK_FAILS (open_set ("vm.ova", "disk=2"), RAWVIEW_ERROR_USAGE,

@@ -410,7 +410,7 @@ each_disk_has_its_own_in_the_folder (void)
 static void
 a_disk_inside_an_archive_is_recorded_as_json (void)
 {
-  CLEANUP_FREE char *path = test_path ("v\"m.ova"), *want = NULL;
+  CLEANUP_FREE char *want = NULL;
   const char *const settings[] = { "overlay-dir=@overlays", "disk=2", NULL };
   char c;
 
