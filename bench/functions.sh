@@ -5,6 +5,7 @@
 : "${RAWVIEW_SRCDIR:?run this by \"make bench\"}"
 
 tmp=$(mktemp -d "${BENCH_DIR:-/var/tmp}/rawview-bench.XXXXXX")
+: >"$tmp/log"
 server=
 helpers=()
 clean_up ()

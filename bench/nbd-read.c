@@ -13,8 +13,8 @@
  *   SPAN     bytes from the beginning of the disk; 0: all of it
  *
  * With "-", it starts the server itself, by socket activation; its start
- * counts, and the most memory that it had, in KiB, is printed, too.  The same
- * arguments always read the same places in the same order.
+ * counts, and the most memory that it had, in KiB, is printed, too (else 0).
+ * The same arguments always read the same places in the same order.
  */
 
 #include <config.h>
@@ -166,22 +166,56 @@ read_one (uint64_t len, uint64_t off)
              : 0);
 }
 
+/* The block that request i reads. */
+static uint64_t
+next_block (const char *pattern, const struct zipf *zipf, uint64_t i,
+            uint64_t blocks)
+{
+  if (strcmp (pattern, "zipf") == 0)
+    return zipf_next (zipf, blocks);
+  if (strcmp (pattern, "uniform") == 0)
+    return next_random () % blocks;
+  return i % blocks;
+}
+
+static void
+connect_to (char *argv[])
+{
+  nbd = nbd_create ();
+  check (nbd == NULL ? -1 : 0);
+  if (strcmp (argv[1], "-") == 0)
+    check (nbd_connect_systemd_socket_activation (nbd, argv + 7));
+  else
+    check (nbd_connect_uri (nbd, argv[1]));
+}
+
+/* Ends the connection, and a server that is ours: the KiB that it had. */
+static long
+disconnect (void)
+{
+  struct rusage usage = { 0 };
+
+  nbd_shutdown (nbd, 0);
+  nbd_close (nbd);
+  getrusage (RUSAGE_CHILDREN, &usage);
+  return usage.ru_maxrss;
+}
+
 int
 main (int argc, char *argv[])
 {
   uint64_t len, count, span, blocks;
   unsigned depth;
-  const char *pattern;
   struct zipf zipf = { 0 };
-  struct rusage usage;
+  bool own_server;
   double start, seconds;
 
-  if (argc < 7 || (argc > 7) != (strcmp (argv[1], "-") == 0)) {
+  own_server = argc > 1 && strcmp (argv[1], "-") == 0;
+  if (own_server ? argc < 8 : argc != 7) {
     fprintf (stderr, "usage: nbd-read URI seq|uniform|zipf LEN DEPTH COUNT "
                      "SPAN\n");
     return 2;
   }
-  pattern = argv[2];
   len = strtoull (argv[3], NULL, 0);
   depth = strtoul (argv[4], NULL, 0);
   count = strtoull (argv[5], NULL, 0);
@@ -190,44 +224,27 @@ main (int argc, char *argv[])
     return 2;
   for (unsigned i = 0; i < depth; i++)
     slots[i].buf = allocate (len, 1);
-  nbd = nbd_create ();
-  if (nbd == NULL)
-    return 1;
 
   start = now ();
-  if (argc > 7)
-    check (nbd_connect_systemd_socket_activation (nbd, argv + 7));
-  else
-    check (nbd_connect_uri (nbd, argv[1]));
-  if (span == 0)
-    span = nbd_get_size (nbd);
-  blocks = span / len;
+  connect_to (argv);
+  blocks = (span ? span : (uint64_t) nbd_get_size (nbd)) / len;
   if (blocks == 0 || blocks > UINT32_MAX) {
-    fprintf (stderr, "nbd-read: no such span: %" PRIu64 "\n", span);
+    fprintf (stderr, "nbd-read: there are %" PRIu64 " blocks\n", blocks);
     return 1;
   }
-  if (strcmp (pattern, "zipf") == 0)
+  if (strcmp (argv[2], "zipf") == 0)
     zipf_init (&zipf, blocks);
-  if (argc == 7)
+  if (count == 0)
+    count = blocks;
+  if (!own_server)
     start = now ();
-  for (uint64_t i = 0; i < (count ? count : blocks); i++) {
-    uint64_t block = i % blocks;
-
-    if (zipf.cdf)
-      block = zipf_next (&zipf, blocks);
-    else if (strcmp (pattern, "uniform") == 0)
-      block = next_random () % blocks;
+  for (uint64_t i = 0; i < count; i++) {
     drain (depth - 1);
-    read_one (len, block * len);
+    read_one (len, next_block (argv[2], &zipf, i, blocks) * len);
   }
   drain (0);
   seconds = now () - start;
-  printf ("%.6f %.1f", seconds, (count ? count : blocks) / seconds);
-  nbd_shutdown (nbd, 0);
-  nbd_close (nbd);
-  if (argc > 7 && getrusage (RUSAGE_CHILDREN, &usage) == 0)
-    printf (" %ld", usage.ru_maxrss);
-  putchar ('\n');
+  printf ("%.6f %.1f %ld\n", seconds, count / seconds, disconnect ());
   for (unsigned i = 0; i < depth; i++)
     free (slots[i].buf);
   free (zipf.cdf);
