@@ -26,9 +26,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include <libnbd.h>
+
+#include "client.h"
 
 #define MAX_DEPTH     64u
 #define ZIPF_EXPONENT 1.2
@@ -49,7 +50,6 @@ struct zipf {
 
 static struct nbd_handle *nbd;
 static struct slot slots[MAX_DEPTH];
-static uint64_t random_state = 88172645463325252u;
 
 static void
 check (int r)
@@ -70,24 +70,6 @@ allocate (size_t n, size_t size)
     exit (1);
   }
   return p;
-}
-
-static uint64_t
-next_random (void)
-{
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return random_state;
-}
-
-static double
-now (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return t.tv_sec + t.tv_nsec / 1e9;
 }
 
 static void

@@ -21,14 +21,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <libnbd.h>
+
+#include "client.h"
 
 #define MAX_DEPTH 64u
 
 static struct nbd_handle *nbd;
-static uint64_t random_state = 88172645463325252u;
 
 static void
 check (int r)
@@ -37,24 +37,6 @@ check (int r)
     return;
   fprintf (stderr, "nbd-write: %s\n", nbd_get_error ());
   exit (1);
-}
-
-static uint64_t
-next_random (void)
-{
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return random_state;
-}
-
-static double
-now (void)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return t.tv_sec + t.tv_nsec / 1e9;
 }
 
 /* Waits until at most n requests are under way. */

@@ -88,7 +88,7 @@ rawview_get_preferred_block_size (const rawview_image *image)
   return rv_is_pow2 (n) && n >= MIN_PREFERRED && n <= RV_MAX_UNIT ? n : 4096;
 }
 
-/*--- Reading ---------------------------------------------------------------*/
+/*--- Reading ------------------------------------------------------------*/
 
 int
 rv_image_check_range (const rawview_image *image, uint64_t len, uint64_t off,

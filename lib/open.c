@@ -296,14 +296,6 @@ open_once (struct opening *o, struct rv_format *f, bool writable,
   return 0;
 }
 
-static void
-forget (struct rv_ios *v)
-{
-  for (size_t i = 0; i < v->len; i++)
-    rv_io_unref (v->ptr[i]);
-  rv_ios_release (v);
-}
-
 static int
 attach_ref (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
             rawview_error *err)
@@ -469,7 +461,7 @@ open_parent (struct opening *o, ssize_t *parent, rawview_error *err)
     return -1;
   rv_base_release (&o->base);
   o->base = base;
-  forget (&o->attached);
+  rv_ios_free (&o->attached);
   if (check_loop (&o->image->chain, io, err) == -1 ||
       open_layer (o, io, format, parent, err) == -1)
     return -1;
@@ -712,8 +704,8 @@ rv_image_open (struct rv_io *container, const struct rv_source *source,
   if (r == 0)
     r = open_chain (&o, &io, err);
   rv_base_release (&o.base);
-  forget (&o.attached);
-  forget (&o.others);
+  rv_ios_free (&o.attached);
+  rv_ios_free (&o.others);
   if (o.image->writing.wanted)
     eo.tables = o.image->tables;
   if (r == 0)

@@ -35,6 +35,14 @@ rv_writing_init (struct rv_writing *w)
   pthread_rwlockattr_destroy (&attr);
 }
 
+void
+rv_ios_free (struct rv_ios *ios)
+{
+  for (size_t i = 0; i < ios->len; i++)
+    rv_io_unref (ios->ptr[i]);
+  rv_ios_release (ios);
+}
+
 /* Others may write the files again. */
 static void
 give_back_files (struct rv_writing *w)
@@ -42,9 +50,8 @@ give_back_files (struct rv_writing *w)
   for (size_t i = 0; i < w->files.len; i++) {
     rv_io_lock_for_reading (w->files.ptr[i]);
     rv_unclaim (w->files.ptr[i]);
-    rv_io_unref (w->files.ptr[i]);
   }
-  rv_ios_release (&w->files);
+  rv_ios_free (&w->files);
 }
 
 void
@@ -98,14 +105,6 @@ collect (void *opaque, struct rv_io *io)
     c->failed = true;
   else
     rv_io_ref (io);
-}
-
-static void
-forget (struct rv_ios *files)
-{
-  for (size_t i = 0; i < files->len; i++)
-    rv_io_unref (files->ptr[i]);
-  rv_ios_release (files);
 }
 
 static int
@@ -248,7 +247,7 @@ make_writable (rawview_image *image, rawview_error *err)
     r = look_around (image, &files, err);
   if (r == 0)
     r = take_files (w, &files, err);
-  forget (&files);
+  rv_ios_free (&files);
   if (r == -1)
     return -1;
   if (ask_driver (image, err) == -1) {

@@ -11,7 +11,10 @@
 #include "options.h"
 #include "policy.h"
 
+/* One reference to each. */
 DEFINE_VECTOR (rv_ios, struct rv_io *);
+
+void rv_ios_free (struct rv_ios *ios);
 
 /* What a handle knows about writing.  The first part is set when the image is
  * opened.

@@ -36,18 +36,7 @@ make_layout (struct rv_vmdk_pass *p, rawview_error *err)
   const struct rv_vmdk_header *h = &p->header;
   struct rv_vmdk_layout *l = &p->layout;
 
-  *l = (struct rv_vmdk_layout){
-    .kind = RV_VMDK_HOSTED,
-    .version = h->version,
-    .capacity = h->capacity * RV_VMDK_SECTOR,
-    .grain = h->grain * RV_VMDK_SECTOR,
-    .table_entries = h->table_entries,
-    .entry_size = 4,
-    .header_len = RV_VMDK_HEADER_LEN,
-    .zero_entries = h->flags & RV_VMDK_FLAG_ZERO,
-    .compressed = true,
-    .has_lba = true,
-  };
+  *l = rv_vmdk_header_fields (h);
   l->gd_entries = rv_div_up (l->capacity, rv_vmdk_table_span (l));
   if (rv_vmdk_header_descriptor (h, INT64_MAX, p->file, &l->descriptor_off,
                                  &l->descriptor_len, err) == -1)

@@ -220,12 +220,10 @@ locate_directories (const struct rv_vmdk_header *h, uint64_t file_size,
   return 0;
 }
 
-int
-rv_vmdk_header_layout (const struct rv_vmdk_header *h, uint64_t file_size,
-                       const char *file, struct rv_vmdk_layout *layout,
-                       rawview_error *err)
+struct rv_vmdk_layout
+rv_vmdk_header_fields (const struct rv_vmdk_header *h)
 {
-  struct rv_vmdk_layout l = {
+  return (struct rv_vmdk_layout){
     .kind = RV_VMDK_HOSTED,
     .version = h->version,
     .capacity = h->capacity * RV_VMDK_SECTOR,
@@ -239,6 +237,14 @@ rv_vmdk_header_layout (const struct rv_vmdk_header *h, uint64_t file_size,
     .unclean = h->unclean,
     .unknown_flags = h->flags & ~INCOMPATIBLE_MASK & ~KNOWN_LOW_MASK,
   };
+}
+
+int
+rv_vmdk_header_layout (const struct rv_vmdk_header *h, uint64_t file_size,
+                       const char *file, struct rv_vmdk_layout *layout,
+                       rawview_error *err)
+{
+  struct rv_vmdk_layout l = rv_vmdk_header_fields (h);
 
   if (h->overhead > file_size / RV_VMDK_SECTOR)
     return rv_error_corrupt (

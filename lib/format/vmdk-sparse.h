@@ -41,6 +41,12 @@ bool rv_vmdk_header_probe (struct rv_view head);
 int rv_vmdk_header_parse (struct rv_view head, const char *file,
                           struct rv_vmdk_header *header, rawview_error *err);
 
+/* What they say without a look at the file: all but where directories,
+ * descriptor and grains lie.
+ */
+struct rv_vmdk_layout
+rv_vmdk_header_fields (const struct rv_vmdk_header *header);
+
 /* Checks them against the size of the file.  header->gd_sector must be the one
  * of the footer, if the header says so.
  */

@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "io/io.h"
+#include "io/test-io.h"
 #include "util/error.h"
 #include "util/test-deny.h"
 #include "util/test.h"
@@ -34,24 +34,6 @@ make_file (const char *name, size_t size, mode_t mode)
 
   for (size_t i = 0; i < size; i++)
     CHECK (write (fd, "x", 1) == 1);
-}
-
-static void
-check_bytes (struct rv_io *io, uint64_t off, const char *bytes, size_t len)
-{
-  rawview_error err;
-  char buf[64];
-
-  REQUIRE (len <= sizeof buf);
-  REQUIRE_OK (rv_io_pread (io, buf, len, off, &err), err);
-  CHECK_MEM_EQ (buf, bytes, len);
-}
-
-static void
-check_fails (int r, const rawview_error *err, int errnum)
-{
-  CHECK_EQ_INT (r, -1);
-  CHECK_EQ_INT (err->errnum, errnum);
 }
 
 static void
