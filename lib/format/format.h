@@ -315,6 +315,15 @@ struct rv_format_ops {
   int (*map) (struct rv_format *format, uint64_t off, uint64_t len,
               struct rv_map *map, uint64_t *damaged, rawview_error *err);
 
+  /* Optional.  The pieces of tables that map pins for this guest range, as
+   * rv_tables_pin is called for them: cb for each, until it returns nonzero.
+   * From what the driver holds; reads nothing.  Off, len as for map.
+   */
+  void (*tables_of) (struct rv_format *format, uint64_t off, uint64_t len,
+                     int (*cb) (void *opaque, struct rv_io *io,
+                                uint64_t host_off, size_t len),
+                     void *opaque);
+
   /* Optional, see rawview_snapshots. */
   int (*snapshots) (struct rv_format *format,
                     int (*cb) (void *opaque, const rawview_snapshot *s),

@@ -27,6 +27,7 @@ rv_io_init (struct rv_io *io, const struct rv_io_ops *ops, const char *name,
   io->writable = false;
   io->write_errnum = 0;
   io->can_grow = false;
+  io->slow = false;
   atomic_init (&io->unsynced, false);
   atomic_init (&io->sync_failed, false);
   pthread_mutex_init (&io->sync_lock, NULL);
@@ -48,6 +49,7 @@ rv_io_like (struct rv_io *io, const struct rv_io *parent)
   io->writable = parent->writable;
   io->write_errnum = parent->write_errnum;
   io->can_grow = parent->can_grow;
+  io->slow = parent->slow;
   io->has_id = parent->has_id;
   io->dev = parent->dev;
   io->ino = parent->ino;

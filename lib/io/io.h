@@ -4,6 +4,7 @@
  *   io-file.c   a regular file or block device, by descriptor; io-file-write.c
  *   io-nbd.c    a container served over NBD (the only user of libnbd)
  *   io-slice.c  a window of another io: a member of an OVA
+ *   io-ahead.c  another io that answers late: keeps what is wanted soon
  *   pipe.c      what comes in order and only once: see pipe.h
  *   io-mem.c    memory, for tests
  *   io-fault.c  another io whose n-th operation fails, for tests
@@ -41,7 +42,9 @@ struct rv_io_ops {
   int (*hole) (struct rv_io *io, uint64_t off, uint64_t len, bool *hole,
                uint64_t *run);
 
-  /* Optional.  Will be read soon. */
+  /* Optional.  Will be read soon.  Returns at once; but of a slow io when the
+   * bytes are there, so it is called by threads that have the time.
+   */
   void (*prefetch) (struct rv_io *io, uint64_t off, uint64_t len);
 
   /* Optional.  Bytes that the storage takes up, 0 if not known. */
@@ -82,6 +85,7 @@ struct rv_io {
   bool writable;    /* was opened so that pwrite can work */
   int write_errnum; /* why it is not, though that was wanted; 0: not known */
   bool can_grow;    /* a regular file, or memory: not a block device */
+  bool slow;        /* each request takes long, however little it asks for */
   atomic_bool unsynced; /* written since the last sync */
   atomic_bool sync_failed;
   pthread_mutex_t sync_lock;
@@ -186,6 +190,14 @@ int rv_io_nbd_open (const char *uri, unsigned connections, struct rv_io **io,
 /* The len bytes of parent from off on; keeps a reference of its own. */
 int rv_io_slice_new (struct rv_io *parent, uint64_t off, uint64_t len,
                      const char *name, struct rv_io **io, rawview_error *err);
+
+/* Slow storage, made bearable: prefetch reads from parent, in few and large
+ * requests, and keeps the bytes until they have been read or others need the
+ * room; pread takes them from there, waits for those on their way, and asks
+ * parent for the rest alone.  budget: bytes to keep.
+ */
+int rv_io_ahead_new (struct rv_io *parent, size_t budget, struct rv_io **io,
+                     rawview_error *err);
 
 /* A view of the caller's bytes, which must outlive it. */
 int rv_io_mem_new (const void *bytes, uint64_t len, const char *name,
