@@ -20,9 +20,8 @@
 #include <string.h>
 #include <time.h>
 
-#include <libnbd.h>
-
 #include "io/io.h"
+#include "io/libnbd-lazy.h"
 #include "io/nbd-uri.h"
 #include "util/checked.h"
 #include "util/error.h"
@@ -43,6 +42,7 @@
 
 struct nbd_io {
   struct rv_io base;
+  struct rv_libnbd lib;
   char *uri;
   uint64_t min, max; /* of a request, bytes; max is a multiple of min */
 
@@ -59,10 +59,10 @@ struct nbd_io {
 
 /* Why the last libnbd call of this thread failed.  Valid until the next. */
 static const char *
-reason (const char *uri)
+reason (const struct rv_libnbd *lib, const char *uri)
 {
-  const char *text = nbd_get_error ();
-  int errnum = nbd_get_errno ();
+  const char *text = lib->get_error ();
+  int errnum = lib->get_errno ();
 
   /* Leave out which function of libnbd it was. */
   if (text != NULL && strncmp (text, "nbd_", 4) == 0 && strstr (text, ": "))
@@ -83,47 +83,47 @@ now_ms (void)
 
 /* The URI is the operator's own, so it may name key files. */
 static int
-prepare (struct nbd_handle *h)
+prepare (const struct rv_libnbd *lib, struct nbd_handle *h)
 {
   uint32_t transports = LIBNBD_ALLOW_TRANSPORT_TCP |
                         LIBNBD_ALLOW_TRANSPORT_UNIX |
                         LIBNBD_ALLOW_TRANSPORT_VSOCK;
   /* The last request before an uneven end is shorter than the minimum. */
-  uint32_t strict = nbd_get_strict_mode (h) & ~LIBNBD_STRICT_ALIGN;
+  uint32_t strict = lib->get_strict_mode (h) & ~LIBNBD_STRICT_ALIGN;
 
-  if (nbd_set_uri_allow_transports (h, transports) == -1 ||
-      nbd_set_uri_allow_local_file (h, true) == -1 ||
-      nbd_set_strict_mode (h, strict) == -1)
+  if (lib->set_uri_allow_transports (h, transports) == -1 ||
+      lib->set_uri_allow_local_file (h, true) == -1 ||
+      lib->set_strict_mode (h, strict) == -1)
     return -1;
-  return nbd_add_meta_context (h, LIBNBD_CONTEXT_BASE_ALLOCATION);
+  return lib->add_meta_context (h, LIBNBD_CONTEXT_BASE_ALLOCATION);
 }
 
-/* Waits for the handshake.  1: done, 0: no time left, -1: see nbd_get_error. */
+/* Waits for the handshake.  1: done, 0: no time left, -1: see reason. */
 static int
-wait_ready (struct nbd_handle *h, int timeout_ms)
+wait_ready (const struct rv_libnbd *lib, struct nbd_handle *h, int timeout_ms)
 {
   uint64_t end = now_ms () + timeout_ms;
 
-  while (nbd_aio_is_connecting (h) > 0) {
+  while (lib->aio_is_connecting (h) > 0) {
     uint64_t now = now_ms ();
 
     if (now >= end)
       return 0;
-    if (nbd_poll (h, end - now) == -1 && nbd_get_errno () != EINTR)
+    if (lib->poll (h, end - now) == -1 && lib->get_errno () != EINTR)
       return -1;
   }
-  return nbd_aio_is_ready (h) > 0 ? 1 : -1;
+  return lib->aio_is_ready (h) > 0 ? 1 : -1;
 }
 
 static struct nbd_handle *
-connect_uri (const char *uri, const char *name, int timeout_ms,
-             rawview_error *err)
+connect_uri (const struct rv_libnbd *lib, const char *uri, const char *name,
+             int timeout_ms, rawview_error *err)
 {
-  struct nbd_handle *h = nbd_create ();
+  struct nbd_handle *h = lib->create ();
   int r = -1;
 
-  if (h != NULL && prepare (h) == 0 && nbd_aio_connect_uri (h, uri) == 0)
-    r = wait_ready (h, timeout_ms);
+  if (h != NULL && prepare (lib, h) == 0 && lib->aio_connect_uri (h, uri) == 0)
+    r = wait_ready (lib, h, timeout_ms);
   if (r == 1)
     return h;
   if (r == 0)
@@ -132,9 +132,9 @@ connect_uri (const char *uri, const char *name, int timeout_ms,
                   "it may serve one client at a time and have one",
                   name, timeout_ms / 1000);
   else
-    rv_error_set (err, RAWVIEW_ERROR_IO, nbd_get_errno (),
-                  "cannot connect to %s: %s", name, reason (uri));
-  nbd_close (h);
+    rv_error_set (err, RAWVIEW_ERROR_IO, lib->get_errno (),
+                  "cannot connect to %s: %s", name, reason (lib, uri));
+  lib->close (h);
   return NULL;
 }
 
@@ -149,9 +149,9 @@ grow (struct nbd_io *n)
 
   n->connecting = true;
   pthread_mutex_unlock (&n->lock);
-  h = connect_uri (n->uri, n->base.name, NEXT_CONNECT_MS, NULL);
-  if (h != NULL && nbd_get_size (h) != (int64_t) n->base.size) {
-    nbd_close (h); /* something else is served there by now */
+  h = connect_uri (&n->lib, n->uri, n->base.name, NEXT_CONNECT_MS, NULL);
+  if (h != NULL && n->lib.get_size (h) != (int64_t) n->base.size) {
+    n->lib.close (h); /* something else is served there by now */
     h = NULL;
   }
   pthread_mutex_lock (&n->lock);
@@ -200,7 +200,7 @@ read_pieces (struct nbd_io *n, struct nbd_handle *h, char *buf, size_t len,
   while (len > 0) {
     size_t piece = rv_min_u64 (len, n->max);
 
-    if (nbd_pread (h, buf, piece, off, 0) == -1)
+    if (n->lib.pread (h, buf, piece, off, 0) == -1)
       return -1;
     buf += piece;
     off += piece;
@@ -250,7 +250,7 @@ nbd_io_pread (struct rv_io *io, void *buf, size_t len, uint64_t off,
   if (r == -1)
     rv_error_set (err, RAWVIEW_ERROR_IO, EIO,
                   "cannot read %s at %" PRIu64 ": %s", io->name, off,
-                  reason (n->uri));
+                  reason (&n->lib, n->uri));
   put (n, h);
   return r;
 }
@@ -308,8 +308,8 @@ nbd_io_hole (struct rv_io *io, uint64_t off, uint64_t len, bool *hole,
   struct nbd_handle *h = take (n);
   int r = -1;
 
-  if (nbd_can_meta_context (h, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0)
-    r = nbd_block_status (h, to - from, from, cb, 0);
+  if (n->lib.can_meta_context (h, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0)
+    r = n->lib.block_status (h, to - from, from, cb, 0);
   put (n, h);
   if (r == -1 || s.len <= off - from)
     return -1;
@@ -326,8 +326,8 @@ nbd_io_free (struct rv_io *io)
   struct nbd_io *n = (struct nbd_io *) io;
 
   for (unsigned i = 0; i < n->nr_idle; i++) {
-    nbd_aio_disconnect (n->idle[i], 0); /* says good-bye and does not wait */
-    nbd_close (n->idle[i]);
+    n->lib.aio_disconnect (n->idle[i], 0); /* says good-bye and does not wait */
+    n->lib.close (n->idle[i]);
   }
   pthread_cond_destroy (&n->changed);
   pthread_mutex_destroy (&n->lock);
@@ -346,8 +346,8 @@ static const struct rv_io_ops nbd_ops = {
 static void
 get_block_sizes (struct nbd_io *n, struct nbd_handle *h)
 {
-  int64_t min = nbd_get_block_size (h, LIBNBD_SIZE_MINIMUM);
-  int64_t max = nbd_get_block_size (h, LIBNBD_SIZE_MAXIMUM);
+  int64_t min = n->lib.get_block_size (h, LIBNBD_SIZE_MINIMUM);
+  int64_t max = n->lib.get_block_size (h, LIBNBD_SIZE_MAXIMUM);
 
   n->min = rv_is_pow2 (min) && min <= BOUNCE_MAX ? min : DEFAULT_MIN;
   n->max = rv_min_u64 (max > 0 ? max : DEFAULT_MAX, DEFAULT_MAX);
@@ -356,20 +356,23 @@ get_block_sizes (struct nbd_io *n, struct nbd_handle *h)
 
 /* Makes the io around its first connection. */
 static int
-wrap (struct nbd_handle *h, const char *uri, const char *name,
-      unsigned connections, struct rv_io **io, rawview_error *err)
+wrap (const struct rv_libnbd *lib, struct nbd_handle *h, const char *uri,
+      const char *name, unsigned connections, struct rv_io **io,
+      rawview_error *err)
 {
   CLEANUP_FREE struct nbd_io *n = calloc (1, sizeof *n);
   CLEANUP_FREE struct nbd_handle **idle = calloc (connections, sizeof *idle);
   CLEANUP_FREE char *copy = strdup (uri);
-  int64_t size = nbd_get_size (h);
+  int64_t size = lib->get_size (h);
 
   if (size == -1)
-    return rv_error_set (err, RAWVIEW_ERROR_IO, nbd_get_errno (),
-                         "cannot get the size of %s: %s", name, reason (uri));
+    return rv_error_set (err, RAWVIEW_ERROR_IO, lib->get_errno (),
+                         "cannot get the size of %s: %s", name,
+                         reason (lib, uri));
   if (n == NULL || idle == NULL || copy == NULL ||
       rv_io_init (&n->base, &nbd_ops, name, size) == -1)
     return rv_error_nomem (err);
+  n->lib = *lib;
   get_block_sizes (n, h);
   pthread_mutex_init (&n->lock, NULL);
   pthread_cond_init (&n->changed, NULL);
@@ -387,15 +390,18 @@ rv_io_nbd_open (const char *uri, unsigned connections, struct rv_io **io,
                 rawview_error *err)
 {
   CLEANUP_FREE char *name = rv_nbd_uri_show (uri);
+  struct rv_libnbd lib;
   struct nbd_handle *h;
 
   if (name == NULL)
     return rv_error_nomem (err);
-  h = connect_uri (uri, name, FIRST_CONNECT_MS, err);
+  if (rv_libnbd_load (&lib, err) == -1)
+    return -1;
+  h = connect_uri (&lib, uri, name, FIRST_CONNECT_MS, err);
   if (h == NULL)
     return -1;
-  if (wrap (h, uri, name, rv_max_u64 (connections, 1), io, err) == -1) {
-    nbd_close (h);
+  if (wrap (&lib, h, uri, name, rv_max_u64 (connections, 1), io, err) == -1) {
+    lib.close (h);
     return -1;
   }
   return 0;

@@ -2,7 +2,7 @@
 /* Where bytes come from: one small vtable, met in one file each.
  *
  *   io-file.c   a regular file or block device, by descriptor; io-file-write.c
- *   io-nbd.c    a container served over NBD (the only user of libnbd)
+ *   io-nbd.c    a container served over NBD, by libnbd (libnbd-lazy.h)
  *   io-slice.c  a window of another io: a member of an OVA
  *   io-ahead.c  another io that answers late: keeps what is wanted soon
  *   pipe.c      what comes in order and only once: see pipe.h
