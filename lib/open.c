@@ -168,19 +168,18 @@ choose_format (struct opening *o, const struct rv_io *io,
                const struct rv_probe_result *probe,
                const struct rv_format_ops **format, rawview_error *err)
 {
-  const char *looks = probe->format ? probe->format->name
-                      : probe->ova  ? "tar"
-                                    : probe->foreign;
+  const char *looks = rv_probe_image_name (probe);
 
   if (wanted == NULL && probe->second)
     return rv_error_refused (err,
                              "%s: looks like %s and like %s; say which with "
                              "format=",
-                             io->name, looks, probe->second);
+                             io->name, looks ? looks : probe->foreign,
+                             probe->second);
   if (wanted == NULL && probe->format == NULL)
     return not_recognised (io, probe, err);
   *format = wanted ? wanted : probe->format;
-  if (wanted == &rv_format_raw && (probe->format || probe->ova))
+  if (wanted == &rv_format_raw && looks)
     rv_warn (&o->image->warnings,
              "%s: shown as raw although it looks like %s; whoever reads the "
              "raw disk must not guess its format again",
@@ -649,6 +648,8 @@ warn_nested (struct rawview_image *image)
   uint8_t head[RV_PROBE_LEN];
   struct rv_view view = { head, sizeof head };
   uint64_t size = image->chain.ptr[0]->size;
+  struct rv_probe_result probe;
+  const char *looks;
 
   if (image->chain.ptr[0]->ops == &rv_format_raw)
     return; /* choose_format has said so */
@@ -656,12 +657,13 @@ warn_nested (struct rawview_image *image)
     view.len = size;
   if (rv_engine_pread (image->engine, head, view.len, 0, NULL) == -1)
     return;
-  for (size_t i = 0; rv_formats[i]; i++)
-    if (rv_formats[i]->probe && rv_formats[i]->probe (view))
-      rv_warn (&image->warnings,
-               "%s: the disk inside begins like a %s image; whoever reads it "
-               "must be told that it is raw",
-               image->chain.ptr[0]->io->name, rv_formats[i]->name);
+  rv_probe_head (view, &probe);
+  looks = rv_probe_image_name (&probe);
+  if (looks)
+    rv_warn (&image->warnings,
+             "%s: the disk inside begins like a %s image; whoever reads it "
+             "must be told that it is raw",
+             image->chain.ptr[0]->io->name, looks);
 }
 
 static void

@@ -16,6 +16,9 @@ struct rv_probe_result {
   const char *second;  /* what else the file looks like, NULL if nothing */
 };
 
+/* What whoever guesses formats may take it for; NULL for what may be a disk. */
+const char *rv_probe_image_name (const struct rv_probe_result *result);
+
 /* Nothing recognised is not an error: all fields are empty then. */
 int rv_probe (struct rv_io *io, struct rv_probe_result *result,
               rawview_error *err);

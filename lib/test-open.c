@@ -145,20 +145,40 @@ an_image_shown_as_raw_is_worth_a_warning (void)
   qcow2_file ("a.qcow2", 2, 'a', NULL, NULL);
   REQUIRE_OK (open_set ("a.qcow2", "format=raw"), err);
   check_warning ("*shown as raw although it looks like qcow2*");
+  test_text_file ("a.vhd", "conectix......................................");
+  REQUIRE_OK (open_set ("a.vhd", "format=raw"), err);
+  check_warning ("*shown as raw although it looks like VHD*");
 }
 
+/* Whoever reads the disk and guesses its format takes it for an image. */
 static void
 an_image_in_the_disk_is_worth_a_warning (void)
 {
-  struct test_qcow2 t;
+  static const struct {
+    size_t off;
+    const char *bytes, *warning;
+  } nested[] = {
+    { 0, "QFI\xfb", "*begins like a qcow2 image*raw" },
+    { 0, "KDMV", "*begins like a vmdk image*raw" },
+    { 0, "# Disk DescriptorFile\n", "*begins like a vmdk image*raw" },
+    { 0, "conectix", "*begins like a VHD image*raw" },
+    { 0, "vhdxfile", "*begins like a VHDX image*raw" },
+    { 0, "LUKS\xba\xbe", "*begins like a LUKS image*raw" },
+    { 64, "\x7f\x10\xda\xbe", "*begins like a VDI image*raw" },
+  };
 
-  test_qcow2_init (&t, BITS, 6, SIZE);
-  test_qcow2_data (&t, 0, AT_FREE);
-  memcpy (test_qcow2_at (&t, AT_FREE), "QFI\xfb", 4);
-  test_file ("nested", t.p, t.len);
-  test_qcow2_release (&t);
-  REQUIRE_OK (open_it ("nested"), err);
-  check_warning ("*begins like a qcow2 image*raw");
+  for (size_t i = 0; i < sizeof nested / sizeof nested[0]; i++) {
+    struct test_qcow2 t;
+
+    test_qcow2_init (&t, BITS, 6, SIZE);
+    test_qcow2_data (&t, 0, AT_FREE);
+    memcpy (test_qcow2_at (&t, AT_FREE) + nested[i].off, nested[i].bytes,
+            strlen (nested[i].bytes));
+    test_file ("nested", t.p, t.len);
+    test_qcow2_release (&t);
+    REQUIRE_OK (open_it ("nested"), err);
+    check_warning (nested[i].warning);
+  }
 }
 
 static void

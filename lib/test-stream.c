@@ -215,6 +215,8 @@ options_that_cannot_be_obeyed_are_refused (void)
   refused ("disk", "1", RAWVIEW_ERROR_USAGE, "*disk= is for OVA*");
   refused ("max-size", "1M", RAWVIEW_ERROR_LIMIT, "*max-size*");
   memcpy (t.p, "QFI\xfb\0\0\0\3", 8);
+  refused (NULL, NULL, RAWVIEW_ERROR_REFUSED, "it: looks like two formats*");
+  memset (t.p + 512, 0, 512); /* the descriptor */
   refused (NULL, NULL, RAWVIEW_ERROR_UNSUPPORTED,
            "it: qcow2 cannot be read from a pipe*");
   memset (t.p, 0, 512);
