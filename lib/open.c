@@ -67,6 +67,18 @@ warn_lock_missing (struct rv_warnings *w, const char *name)
            name);
 }
 
+/* A link may have been put there by whoever made the image, to be shown what he
+ * may not read.  The kernel cannot tell which name is the right one.
+ */
+static void
+warn_many_names (struct rv_warnings *w, const char *name)
+{
+  rv_warn (w,
+           "%s: the image names this file, which has other names (hard links), "
+           "perhaps in other folders; references=none would refuse it",
+           name);
+}
+
 int
 rv_source_open (const struct rv_source *source, const rawview_options *opts,
                 struct rv_warnings *warnings, struct rv_io **io,
@@ -122,6 +134,8 @@ open_permitted (struct opening *o, const struct rv_permit *permit,
     return -1;
   if (lock_missing)
     warn_lock_missing (&o->image->warnings, permit->path);
+  if ((*io)->many_names)
+    warn_many_names (&o->image->warnings, permit->path);
   return 0;
 }
 

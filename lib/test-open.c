@@ -361,6 +361,27 @@ the_images_word_opens_nothing_outside (void)
   CHECK_FAILS (open_it ("top"), RAWVIEW_ERROR_IO, "*gone*No such file*");
 }
 
+/* It may be a file of another folder: that cannot be told, so it is said. */
+static void
+hard_links_are_followed_with_a_warning (void)
+{
+  CLEANUP_FREE char *base = test_path ("base");
+  CLEANUP_FREE char *link_path = test_path ("link");
+  CLEANUP_FREE char *setting = rv_text_format ("parent=%s", link_path);
+
+  raw_file ("base", 'b', SIZE);
+  qcow2_file ("vm", 2, 'a', "link", "raw");
+  CHECK (link (base, link_path) == 0);
+  REQUIRE_OK (open_it ("vm"), err);
+  check_disk ("bbabbbbb");
+  check_warning ("*/link: the image names this file*hard links*");
+  REQUIRE_OK (open_set ("vm", setting), err);
+  CHECK (rawview_get_warning (image, 0) == NULL);
+  CHECK (unlink (base) == 0);
+  REQUIRE_OK (open_it ("vm"), err);
+  CHECK (rawview_get_warning (image, 0) == NULL);
+}
+
 static void
 the_operators_word_counts_for_the_parent (void)
 {
@@ -574,6 +595,7 @@ main (void)
   TEST (chains_that_come_back_are_refused);
   TEST (chains_have_at_most_64_images);
   TEST (the_images_word_opens_nothing_outside);
+  TEST (hard_links_are_followed_with_a_warning);
   TEST (the_operators_word_counts_for_the_parent);
   TEST (each_layer_looks_beside_itself);
   TEST (a_data_file_is_used_if_the_operator_names_it);

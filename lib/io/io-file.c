@@ -253,6 +253,7 @@ wrap (int fd_, const char *show, const struct rv_io_file_options *opts,
     return rv_error_nomem (err);
   f->base.writable = writable;
   f->base.can_grow = S_ISREG (st.st_mode);
+  f->base.many_names = S_ISREG (st.st_mode) && st.st_nlink > 1;
   f->locked = locked;
   f->base.has_id = true;
   /* One device may have several names: its number is what it is. */

@@ -85,6 +85,7 @@ struct rv_io {
   bool writable;    /* was opened so that pwrite can work */
   int write_errnum; /* why it is not, though that was wanted; 0: not known */
   bool can_grow;    /* a regular file, or memory: not a block device */
+  bool many_names;  /* a regular file with hard links */
   bool slow;        /* each request takes long, however little it asks for */
   atomic_bool unsynced; /* written since the last sync */
   atomic_bool sync_failed;
