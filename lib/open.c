@@ -26,6 +26,9 @@
 /* Memory for pieces of L2 and grain tables. */
 #define TABLES_BUDGET ((size_t) 8 << 20)
 
+/* Memory for what is read ahead of a container behind a server. */
+#define AHEAD_BUDGET ((size_t) 32 << 20)
+
 struct opening {
   const rawview_options *opts;
   struct rv_policy policy;
@@ -79,6 +82,17 @@ warn_many_names (struct rv_warnings *w, const char *name)
            name);
 }
 
+static int
+open_server (const char *uri, const rawview_options *opts, struct rv_io **io,
+             rawview_error *err)
+{
+  CLEANUP_IO struct rv_io *server = NULL;
+
+  if (rv_io_nbd_open (uri, opts->connections, &server, err) == -1)
+    return -1;
+  return rv_io_ahead_new (server, AHEAD_BUDGET, io, err);
+}
+
 int
 rv_source_open (const struct rv_source *source, const rawview_options *opts,
                 struct rv_warnings *warnings, struct rv_io **io,
@@ -103,7 +117,7 @@ rv_source_open (const struct rv_source *source, const rawview_options *opts,
     r = rv_io_file_from_fd (fd, name ? name : show, &fo, io, err);
   }
   else if (!source->folder && rv_text_is_nbd_uri (name))
-    return rv_io_nbd_open (name, opts->connections, io, err);
+    return open_server (name, opts, io, err);
   else
     r = rv_io_file_openat (source->dirfd, name, source->folder != NULL, name,
                            &fo, io, err);

@@ -192,6 +192,14 @@ put (struct nbd_io *n, struct nbd_handle *h)
 
 /*--- Reading ------------------------------------------------------------*/
 
+/* Whole blocks, but at the end. */
+static bool
+is_aligned (const struct nbd_io *n, size_t len, uint64_t off)
+{
+  return (off & (n->min - 1)) == 0 &&
+         ((len & (n->min - 1)) == 0 || off + len == n->base.size);
+}
+
 /* A range that keeps the server's rules, except for its length. */
 static int
 read_pieces (struct nbd_io *n, struct nbd_handle *h, char *buf, size_t len,
@@ -236,7 +244,7 @@ nbd_io_pread (struct rv_io *io, void *buf, size_t len, uint64_t off,
               rawview_error *err)
 {
   struct nbd_io *n = (struct nbd_io *) io;
-  bool aligned = ((off | len) & (n->min - 1)) == 0;
+  bool aligned = is_aligned (n, len, off);
   CLEANUP_FREE char *bounce = aligned ? NULL : malloc (BOUNCE_MAX);
   struct nbd_handle *h;
   int r;

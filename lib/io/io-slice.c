@@ -83,6 +83,7 @@ rv_io_slice_new (struct rv_io *parent, uint64_t off, uint64_t len,
   s = calloc (1, sizeof *s);
   if (s == NULL || rv_io_init (&s->base, &slice_ops, name, len) == -1)
     return rv_error_nomem (err);
+  s->base.slow = parent->slow;
   s->parent = rv_io_ref (parent);
   s->start = off;
   *io = &STEAL (s)->base;
