@@ -66,3 +66,15 @@ needs ()
     command -v "$program" >/dev/null || die "$program is needed"
   done
 }
+
+# What is measured, and what it is measured with.
+needs_build () # CLIENT
+{
+  [ -x "$1" ] ||
+    die "$1 is not built; run \"make -C $RAWVIEW_BUILDDIR\" first"
+  needs nbdkit rawview
+  nbdkit rawview --version >"$tmp/log" 2>&1 || {
+    cat "$tmp/log" >&2
+    die 'nbdkit cannot load the rawview plugin'
+  }
+}
