@@ -324,3 +324,32 @@ rv_qcow2_map (struct rv_format *format, uint64_t off, uint64_t len,
   }
   return map_l2 (q, entry & QCOW2_OFFSET_MASK, off, len, map, damaged, err);
 }
+
+/*--- Tables -------------------------------------------------------------*/
+
+/* Pieces that cannot be found by their L1 entry are none that map pins. */
+void
+rv_qcow2_tables_of (struct rv_format *format, uint64_t off, uint64_t len,
+                    int (*cb) (void *opaque, struct rv_io *io,
+                               uint64_t host_off, size_t len),
+                    void *opaque)
+{
+  struct rv_qcow2 *q = (struct rv_qcow2 *) format;
+  uint64_t end = off + len;
+
+  while (off < end) {
+    uint64_t i = off >> rv_qcow2_l1_shift (q);
+    uint64_t entry = rv_qcow2_l1_load (q, i);
+    struct rv_qcow2_piece piece;
+
+    if (entry == 0 || rv_qcow2_l1_entry_wrong (q, entry)) {
+      off = (i + 1) << rv_qcow2_l1_shift (q);
+      continue;
+    }
+    rv_qcow2_piece_of (q, off, &piece);
+    if (cb (opaque, q->base.io, (entry & QCOW2_OFFSET_MASK) + piece.in,
+            piece.len))
+      return;
+    off = piece.guest_end;
+  }
+}

@@ -451,6 +451,7 @@ const struct rv_format_ops rv_format_qcow2 = {
   .open = qcow2_open,
   .attach = attach,
   .map = rv_qcow2_map,
+  .tables_of = rv_qcow2_tables_of,
   .snapshots = snapshots,
   .check = rv_qcow2_check,
   .write = &rv_qcow2_write_ops,

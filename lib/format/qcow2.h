@@ -35,6 +35,11 @@ struct rv_qcow2 {
 int rv_qcow2_map (struct rv_format *format, uint64_t off, uint64_t len,
                   struct rv_map *map, uint64_t *damaged, rawview_error *err);
 
+void rv_qcow2_tables_of (struct rv_format *format, uint64_t off, uint64_t len,
+                         int (*cb) (void *opaque, struct rv_io *io,
+                                    uint64_t host_off, size_t len),
+                         void *opaque);
+
 /* Guest bytes of one L1 entry, as a shift. */
 unsigned rv_qcow2_l1_shift (const struct rv_qcow2 *q);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "format/test-qcow2.h"
+#include "format/test-tables-of.h"
 
 #define BITS    9u
 #define CLUSTER (1u << BITS)
@@ -624,6 +625,73 @@ any_changed_byte_gives_an_answer_inside_the_file (void)
     }
 }
 
+/*--- Tables -------------------------------------------------------------*/
+
+static void
+open_counted (struct test_qcow2 *t, atomic_uint *reads_left, struct rv_io **io)
+{
+  REQUIRE_OK (counted_io (t->p, t->len, reads_left, io, &err), err);
+  t->fault = *io;
+  REQUIRE_OK (test_qcow2_open (t, &err), err);
+}
+
+/* The second of four is not there, and the last one lies nowhere. */
+static void
+the_tables_that_map_needs_are_named (void)
+{
+  CLEANUP_QCOW2 struct test_qcow2 t;
+  CLEANUP_IO struct rv_io *io = NULL;
+  atomic_uint reads_left;
+
+  begin (&t);
+  test_qcow2_data (&t, 3, AT_FREE);
+  set_l1 (&t, 2, (uint64_t) (AT_FREE + 1) << BITS);
+  set_l1 (&t, 3, 12345);
+  open_counted (&t, &reads_left, &io);
+  REQUIRE (t.format != NULL);
+  check_tables_of (t.format, &reads_left, L1_SPAN, L1_SPAN, 0);
+  check_tables_of (t.format, &reads_left, L1_SPAN - 1, 2, 1);
+  check_tables_of (t.format, &reads_left, 2 * L1_SPAN, 2 * L1_SPAN, 1);
+  check_tables_of_ends (t.format, 1);
+}
+
+static void
+all_tables_of_a_disk_are_named (void)
+{
+  CLEANUP_QCOW2 struct test_qcow2 t;
+  CLEANUP_IO struct rv_io *io = NULL;
+  atomic_uint reads_left;
+
+  begin (&t);
+  for (unsigned i = 1; i < 4; i++)
+    set_l1 (&t, i, (uint64_t) (AT_FREE + i) << BITS);
+  open_counted (&t, &reads_left, &io);
+  REQUIRE (t.format != NULL);
+  check_tables_of (t.format, &reads_left, 0, 4 * L1_SPAN, 4);
+}
+
+/* A table of 128 KiB is two pieces, each for half of its clusters. */
+static void
+of_large_tables_the_pieces_are_named (void)
+{
+  for (unsigned extended = 0; extended < 2; extended++) {
+    CLEANUP_QCOW2 struct test_qcow2 t;
+    CLEANUP_IO struct rv_io *io = NULL;
+    uint64_t half = UINT64_C (1) << (extended ? 29 : 30);
+    atomic_uint reads_left;
+
+    test_qcow2_init (&t, 17, 8, 2 * half);
+    if (extended)
+      test_qcow2_make_extended (&t);
+    test_qcow2_data (&t, 8, AT_FREE);
+    open_counted (&t, &reads_left, &io);
+    REQUIRE (t.format != NULL);
+    check_tables_of (t.format, &reads_left, 0, half, 1);
+    check_tables_of (t.format, &reads_left, half + 5, half - 5, 1);
+    check_tables_of_ends (t.format, 2);
+  }
+}
+
 int
 main (void)
 {
@@ -656,5 +724,8 @@ main (void)
   TEST (a_data_file_has_the_bytes_at_the_guests_offsets);
   TEST (every_truncated_length_is_refused_or_damaged);
   TEST (any_changed_byte_gives_an_answer_inside_the_file);
+  TEST (the_tables_that_map_needs_are_named);
+  TEST (all_tables_of_a_disk_are_named);
+  TEST (of_large_tables_the_pieces_are_named);
   return test_result ();
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "format/test-tables-of.h"
 #include "format/test-vmdk.h"
 #include "util/checked.h"
 
@@ -311,6 +312,35 @@ a_file_that_is_cut_anywhere_does_no_harm (void)
   }
 }
 
+/*--- Tables -------------------------------------------------------------*/
+
+/* All tables of the disk, which are so many. */
+static void
+check_all_tables (const char *text, const uint8_t *bytes, size_t len,
+                  unsigned n)
+{
+  CLEANUP_IO struct rv_io *io = NULL;
+  atomic_uint reads_left;
+  struct disk d;
+  rawview_error err;
+
+  REQUIRE_OK (counted_io (bytes, len, &reads_left, &io, &err), err);
+  REQUIRE_OK (disk_open (&d, text, strlen (text), &err), err);
+  REQUIRE_OK (d.format->ops->attach (d.format, 0, io, &d.params, &err), err);
+  check_tables_of (d.format, &reads_left, 0, d.format->size, n);
+  check_tables_of_ends (d.format, 1);
+  disk_close (&d);
+}
+
+static void
+the_tables_that_map_needs_are_named (void)
+{
+  make_cowd ();
+  check_all_tables (cowd_text, cowd, sizeof cowd, 2);
+  make_se ();
+  check_all_tables (se_text, se, sizeof se, 1);
+}
+
 int
 main (void)
 {
@@ -322,5 +352,6 @@ main (void)
   TEST (a_file_of_another_kind_is_refused);
   TEST (a_read_that_fails_is_reported_and_nothing_leaks);
   TEST (a_file_that_is_cut_anywhere_does_no_harm);
+  TEST (the_tables_that_map_needs_are_named);
   return test_result ();
 }

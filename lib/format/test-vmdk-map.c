@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "format/test-tables-of.h"
 #include "format/test-vmdk.h"
 #include "format/vmdk-stream.h"
 
@@ -640,6 +641,59 @@ a_read_that_fails_is_reported_and_nothing_leaks (void)
   CHECK (n > 6);
 }
 
+/*--- Tables -------------------------------------------------------------*/
+
+/* The second of three tables is not there. */
+static void
+the_tables_that_map_needs_are_named (void)
+{
+  static struct image m;
+  atomic_uint reads_left;
+
+  for (unsigned stream = 0; stream < 2; stream++) {
+    struct disk d;
+    rawview_error err;
+
+    make_sparse (&m);
+    if (stream)
+      make_stream (&m, RV_VMDK_FLAG_DEFLATE, true);
+    put32 (m.b, AT_GD * SECTOR + 4, 0);
+    disk_init (&d);
+    REQUIRE_OK (counted_io (m.b, m.len, &reads_left, &d.io, &err), err);
+    REQUIRE_OK (rv_format_vmdk.open (d.io, &d.params, &d.format, &err), err);
+    check_tables_of (d.format, &reads_left, SPAN, SPAN, 0);
+    check_tables_of (d.format, &reads_left, SPAN - 1, 2, 1);
+    check_tables_of (d.format, &reads_left, 2 * SPAN, d.format->size - 2 * SPAN,
+                     1);
+    check_tables_of_ends (d.format, 1);
+    disk_close (&d);
+  }
+}
+
+static void
+tables_of_extents_are_named (void)
+{
+  static struct image m;
+  CLEANUP_IO struct rv_io *io = NULL, *slice = NULL;
+  atomic_uint reads_left;
+  struct disk d;
+  rawview_error err;
+
+  make_sparse (&m);
+  REQUIRE_OK (counted_io (m.b, m.len, &reads_left, &io, &err), err);
+  REQUIRE_OK (rv_io_slice_new (io, 0, m.len, "b.vmdk", &slice, &err), err);
+  REQUIRE_OK (disk_open (&d, several, strlen (several), &err), err);
+  REQUIRE_OK (disk_attach (&d, 0, zeros, 6 * SECTOR, "a", &err), err);
+  REQUIRE_OK (d.format->ops->attach (d.format, 1, slice, &d.params, &err), err);
+  check_tables_of (d.format, &reads_left, 0, AT_SPARSE, 0);
+  check_tables_of (d.format, &reads_left, AT_SPARSE + CAPACITY * SECTOR, SECTOR,
+                   0);
+  check_tables_of (d.format, &reads_left, AT_SPARSE - 1, 2, 1);
+  check_tables_of (d.format, &reads_left, AT_SPARSE + SPAN,
+                   d.format->size - AT_SPARSE - SPAN, 2);
+  disk_close (&d);
+}
+
 int
 main (void)
 {
@@ -664,5 +718,7 @@ main (void)
   TEST (a_parent_is_asked_for_by_its_hint);
   TEST (a_parent_must_match);
   TEST (a_read_that_fails_is_reported_and_nothing_leaks);
+  TEST (the_tables_that_map_needs_are_named);
+  TEST (tables_of_extents_are_named);
   return test_result ();
 }

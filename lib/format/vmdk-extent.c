@@ -222,3 +222,15 @@ rv_vmdk_extent_map (const struct rv_vmdk_extent *e, uint64_t off, uint64_t len,
     return map_flat (e, off, len, map, damaged, err);
   return rv_vmdk_grains_map (&e->grains, off, len, map, damaged, err);
 }
+
+int
+rv_vmdk_extent_tables_of (const struct rv_vmdk_extent *e, uint64_t off,
+                          uint64_t len,
+                          int (*cb) (void *opaque, struct rv_io *io,
+                                     uint64_t host_off, size_t len),
+                          void *opaque)
+{
+  if (e->access == RV_VMDK_NOACCESS || e->grains.gd == NULL)
+    return 0;
+  return rv_vmdk_grains_tables_of (&e->grains, off, len, cb, opaque);
+}

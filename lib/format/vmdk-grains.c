@@ -291,3 +291,22 @@ rv_vmdk_grains_map (const struct rv_vmdk_grains *g, uint64_t off, uint64_t len,
   rv_table_unpin (g->tables, table);
   return r;
 }
+
+int
+rv_vmdk_grains_tables_of (const struct rv_vmdk_grains *g, uint64_t off,
+                          uint64_t len,
+                          int (*cb) (void *opaque, struct rv_io *io,
+                                     uint64_t host_off, size_t len),
+                          void *opaque)
+{
+  uint64_t span = rv_vmdk_table_span (&g->layout);
+  struct rv_vmdk_entry e;
+  int r = 0;
+
+  for (uint64_t i = off / span; r == 0 && i * span < off + len; i++) {
+    rv_vmdk_grains_table (g, i, &e);
+    if (e.state == RV_VMDK_STORED)
+      r = cb (opaque, g->io, e.off, rv_vmdk_table_len (&g->layout));
+  }
+  return r;
+}

@@ -78,6 +78,15 @@ int rv_vmdk_grains_map (const struct rv_vmdk_grains *g, uint64_t off,
                         uint64_t len, struct rv_map *map, uint64_t *damaged,
                         rawview_error *err);
 
+/* Like rv_format_ops.tables_of, with offsets in the extent; what cb has
+ * returned last.
+ */
+int rv_vmdk_grains_tables_of (const struct rv_vmdk_grains *g, uint64_t off,
+                              uint64_t len,
+                              int (*cb) (void *opaque, struct rv_io *io,
+                                         uint64_t host_off, size_t len),
+                              void *opaque);
+
 /* The answer for a compressed grain whose entry is known. */
 void rv_vmdk_grains_map_compressed (const struct rv_vmdk_grains *g,
                                     uint64_t off, uint64_t len,

@@ -166,6 +166,25 @@ vmdk_map (struct rv_format *format, uint64_t off, uint64_t len,
   return 0;
 }
 
+static void
+vmdk_tables_of (struct rv_format *format, uint64_t off, uint64_t len,
+                int (*cb) (void *opaque, struct rv_io *io, uint64_t host_off,
+                           size_t len),
+                void *opaque)
+{
+  const struct rv_vmdk *v = rv_vmdk_of (format);
+  const struct rv_vmdk_extent *e = rv_vmdk_find_extent (v, off);
+  uint64_t end = off + len;
+
+  for (; e < v->extents + v->nr_extents && e->start < end; e++) {
+    uint64_t from = rv_max_u64 (off, e->start) - e->start;
+    uint64_t to = rv_min_u64 (end - e->start, e->len);
+
+    if (rv_vmdk_extent_tables_of (e, from, to - from, cb, opaque))
+      return;
+  }
+}
+
 const struct rv_format_ops rv_format_vmdk = {
   .name = "vmdk",
   .probe = vmdk_probe,
@@ -173,6 +192,7 @@ const struct rv_format_ops rv_format_vmdk = {
   .attach = vmdk_attach,
   .adopt = vmdk_adopt,
   .map = vmdk_map,
+  .tables_of = vmdk_tables_of,
   .check = rv_vmdk_check,
   .write = &rv_vmdk_write_ops,
   .close = vmdk_close,

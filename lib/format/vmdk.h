@@ -71,6 +71,15 @@ int rv_vmdk_extent_map (const struct rv_vmdk_extent *extent, uint64_t off,
                         uint64_t len, struct rv_map *map, uint64_t *damaged,
                         rawview_error *err);
 
+/* As rv_format_ops.tables_of, off counted from the extent's start; what cb has
+ * returned last.
+ */
+int rv_vmdk_extent_tables_of (const struct rv_vmdk_extent *extent, uint64_t off,
+                              uint64_t len,
+                              int (*cb) (void *opaque, struct rv_io *io,
+                                         uint64_t host_off, size_t len),
+                              void *opaque);
+
 void rv_vmdk_extent_release (struct rv_vmdk_extent *extent);
 
 /*--- vmdk-open.c --------------------------------------------------------*/
