@@ -153,6 +153,20 @@ open_permitted (struct opening *o, const struct rv_permit *permit,
   return 0;
 }
 
+/* A file that is missing was perhaps never heard of: who names it? */
+static int
+open_for (struct opening *o, const struct rv_format *f,
+          const struct rv_ref *ref, const struct rv_permit *permit,
+          bool writable, struct rv_io **io, rawview_error *err)
+{
+  rawview_error why;
+
+  if (open_permitted (o, permit, writable, io, &why) == 0)
+    return 0;
+  return rv_error_set (err, why.kind, why.errnum, "%s: its %s: %s", f->io->name,
+                       rv_policy_role_name (ref), why.msg);
+}
+
 /* The folder for names in the file that permit opened. */
 static int
 base_of_permitted (const struct rv_permit *permit, struct rv_base *base,
@@ -302,8 +316,8 @@ format_params (const struct opening *o, unsigned depth)
  * for each further lock of one file.
  */
 static int
-open_once (struct opening *o, struct rv_format *f, bool writable,
-           const struct rv_permit *permit, struct rv_io **io,
+open_once (struct opening *o, struct rv_format *f, const struct rv_ref *ref,
+           bool writable, const struct rv_permit *permit, struct rv_io **io,
            rawview_error *err)
 {
   for (size_t i = 0; permit->path && i < o->attached.len; i++)
@@ -311,7 +325,7 @@ open_once (struct opening *o, struct rv_format *f, bool writable,
       *io = rv_io_ref (o->attached.ptr[i]);
       return 0;
     }
-  if (open_permitted (o, permit, writable, io, err) == -1)
+  if (open_for (o, f, ref, permit, writable, io, err) == -1)
     return -1;
   if (rv_ios_append (&o->attached, *io) == -1)
     return rv_error_nomem (err);
@@ -335,8 +349,8 @@ attach_ref (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
   if (rv_policy_judge (&o->policy, f->io->name, depth, &o->base,
                        &f->refs.ptr[ref], &permit, err) == -1)
     return -1;
-  r = open_once (o, f, depth == 0 && o->image->writing.wanted, &permit, &io,
-                 err);
+  r = open_once (o, f, &f->refs.ptr[ref],
+                 depth == 0 && o->image->writing.wanted, &permit, &io, err);
   rv_permit_release (&permit);
   if (r == -1)
     return -1;
@@ -480,7 +494,7 @@ open_parent (struct opening *o, ssize_t *parent, rawview_error *err)
       rv_policy_judge (&o->policy, child->io->name, depth, &o->base, ref,
                        &permit, err) == -1)
     return -1;
-  r = open_permitted (o, &permit, false, &io, err);
+  r = open_for (o, child, ref, &permit, false, &io, err);
   if (r == 0)
     r = base_of_permitted (&permit, &base, err);
   rv_permit_release (&permit);

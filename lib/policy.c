@@ -120,8 +120,8 @@ rv_base_of_permit (const struct rv_permit *permit, struct rv_base *base,
   return 0;
 }
 
-static const char *
-role_name (const struct rv_ref *ref)
+const char *
+rv_policy_role_name (const struct rv_ref *ref)
 {
   switch (ref->role) {
   case RV_REF_PARENT:
@@ -290,7 +290,7 @@ rv_policy_judge (const struct rv_policy *p, const char *image, unsigned depth,
   reason = refusal (p, ref);
   if (reason)
     return rv_error_refused (err, "%s: its %s \"%s\" is not opened: %s", image,
-                             role_name (ref), ref->name, reason);
+                             rv_policy_role_name (ref), ref->name, reason);
   if (ref->foreign_path)
     r = judge_foreign (p, base, rv_text_foreign_basename (ref->name), permit,
                        err);
@@ -304,6 +304,6 @@ rv_policy_judge (const struct rv_policy *p, const char *image, unsigned depth,
   return rv_error_refused (err,
                            "%s: its %s \"%s\" is not opened: it is outside "
                            "the folders allowed; use references=DIR%s",
-                           image, role_name (ref), ref->name,
+                           image, rv_policy_role_name (ref), ref->name,
                            ref->role == RV_REF_PARENT ? " or parent=FILE" : "");
 }

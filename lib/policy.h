@@ -43,6 +43,9 @@ struct rv_policy {
   bool folder; /* the image is one of many in a folder */
 };
 
+/* What the reference is, in words for a message. */
+const char *rv_policy_role_name (const struct rv_ref *ref);
+
 /* May the reference of the image called image, at this depth of the chain, be
  * followed, and to where?  Opens folders at most.  RAWVIEW_ERROR_REFUSED names
  * image, reference and the option that would allow it.

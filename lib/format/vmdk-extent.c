@@ -200,15 +200,16 @@ map_flat (const struct rv_vmdk_extent *e, uint64_t off, uint64_t len,
 }
 
 int
-rv_vmdk_extent_map (const struct rv_vmdk_extent *e, uint64_t off, uint64_t len,
-                    struct rv_map *map, uint64_t *damaged, rawview_error *err)
+rv_vmdk_extent_map (const struct rv_vmdk *vmdk, const struct rv_vmdk_extent *e,
+                    uint64_t off, uint64_t len, struct rv_map *map,
+                    uint64_t *damaged, rawview_error *err)
 {
   if (e->access == RV_VMDK_NOACCESS) {
     *damaged = len;
     return rv_error_set (err, RAWVIEW_ERROR_REFUSED, EIO,
-                         "the descriptor allows no access to the extent from "
-                         "byte %ju on",
-                         (uintmax_t) e->start);
+                         "%s: the descriptor allows no access to the extent "
+                         "from byte %ju on",
+                         vmdk->base.io->name, (uintmax_t) e->start);
   }
   if (e->type == RV_VMDK_ZERO) {
     *map = (struct rv_map){ .kind = RV_MAP_ZERO, .len = len, .hole = true };
@@ -216,7 +217,8 @@ rv_vmdk_extent_map (const struct rv_vmdk_extent *e, uint64_t off, uint64_t len,
   }
   if (e->io == NULL) {
     *damaged = len;
-    return rv_error_corrupt (err, "extent file \"%s\" is not open", e->name);
+    return rv_error_corrupt (err, "%s: extent file \"%s\" is not open",
+                             vmdk->base.io->name, e->name);
   }
   if (rv_vmdk_extent_is_flat (e))
     return map_flat (e, off, len, map, damaged, err);

@@ -154,12 +154,12 @@ static int
 vmdk_map (struct rv_format *format, uint64_t off, uint64_t len,
           struct rv_map *map, uint64_t *damaged, rawview_error *err)
 {
-  const struct rv_vmdk_extent *e =
-      rv_vmdk_find_extent (rv_vmdk_of (format), off);
+  const struct rv_vmdk *v = rv_vmdk_of (format);
+  const struct rv_vmdk_extent *e = rv_vmdk_find_extent (v, off);
   uint64_t within = off - e->start;
 
   len = rv_min_u64 (len, e->len - within);
-  if (rv_vmdk_extent_map (e, within, len, map, damaged, err) == -1)
+  if (rv_vmdk_extent_map (v, e, within, len, map, damaged, err) == -1)
     return -1;
   if (map->kind == RV_MAP_COMPRESSED)
     map->unit_off += e->start;

@@ -67,7 +67,8 @@ int rv_vmdk_extent_set_io (struct rv_vmdk *vmdk, struct rv_vmdk_extent *extent,
 bool rv_vmdk_extent_is_flat (const struct rv_vmdk_extent *extent);
 
 /* As rv_format_ops.map, off counted from the extent's start; unit_off too. */
-int rv_vmdk_extent_map (const struct rv_vmdk_extent *extent, uint64_t off,
+int rv_vmdk_extent_map (const struct rv_vmdk *vmdk,
+                        const struct rv_vmdk_extent *extent, uint64_t off,
                         uint64_t len, struct rv_map *map, uint64_t *damaged,
                         rawview_error *err);
 
