@@ -26,6 +26,8 @@ class World:
         self.maybe = Ranges()
         self.error = None
         self.warn = None
+        self.read_only = None
+        self.check_full = None
         self.oracles = {"qemu": True, "libyal": True, "check": True}
         self.why = {}
         if self.kind not in ("read", "bad", "refused"):
@@ -87,6 +89,10 @@ class World:
             re.compile(rest[1])
         elif what == "warn":
             self.warn = rest[0]
+        elif what == "read-only":
+            self.read_only = rest[0]
+        elif what == "check-full":
+            self.check_full = rest[0]
         else:
             raise RecipeError(f"expect {what}?")
 
@@ -174,8 +180,11 @@ class World:
         for a, b in self.eio.pairs:
             used.add(a, b - a)
         meta["zero"] = [list(r) for r in used.missing(guest.size)]
-        if self.warn:
-            meta["warn"] = self.warn
+        for key, regex in (("warn", self.warn), ("read-only", self.read_only),
+                           ("check-full", self.check_full)):
+            if regex:
+                re.compile(regex)
+                meta[key] = regex
         disks = getattr(builder, "disks", None)
         if disks:
             meta["disks"] = self.write_disks(outdir, disks)
