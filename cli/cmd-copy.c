@@ -190,8 +190,7 @@ run_with_descriptors (struct copy *c, rawview_error *err)
     return -1;
   c->job.done_fd = eventfd (0, EFD_CLOEXEC);
   r = c->job.done_fd == -1 ? cli_error_errno (err, errno, "eventfd") : 0;
-  /* With as many lanes as wanted each decodes for itself; fewer need help. */
-  if (r == 0 && c->job.image && c->job.target->lanes < c->threads)
+  if (r == 0 && c->job.image)
     r = rawview_start (c->job.image, err);
   if (r == 0)
     r = run_job (c, signal_fd, err);

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 
+#include "engine/fetch.h"
 #include "image.h"
 #include "util/checked.h"
 #include "util/error.h"
@@ -119,7 +120,7 @@ rawview_prefetch (rawview_image *image, uint64_t len, uint64_t off,
 {
   if (rv_image_check_range (image, len, off, err) == -1)
     return -1;
-  rv_engine_prefetch (image->engine, len, off);
+  rv_fetch (image->engine, len, off);
   return 0;
 }
 

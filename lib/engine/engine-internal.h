@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/ahead.h"
 #include "engine/codec.h"
 #include "engine/engine.h"
 #include "engine/epoch.h"
@@ -19,11 +20,18 @@
  */
 #define RV_WALK_MAX 4096u
 
+#define RV_SPANS 8u
+
 struct rv_engine {
   const struct rv_chain *chain;
   struct rv_cache *clusters; /* decompressed ones */
   struct rv_codecs *codecs;
   struct rv_workers *workers;
+  atomic_uint reading; /* requests under way */
+  struct rv_ahead *ahead;
+  bool slow;                        /* some layer's container is, see io.h */
+  _Atomic uint64_t spans[RV_SPANS]; /* fetch.c: whose tables were fetched, and
+                                       1; in the slot of its number */
 
   struct rv_tables *tables; /* NULL: never writable */
   struct rv_grace grace;    /* used if it may become writable */
@@ -50,6 +58,12 @@ rv_engine_leave (struct rv_engine *e, unsigned phase)
   if (e->tables)
     rv_grace_leave (&e->grace, phase);
 }
+
+/*--- read.c -------------------------------------------------------------*/
+
+/* Decodes a COMPRESSED unit into the cache, for one who will pass by. */
+void rv_engine_decode_ahead (struct rv_engine *engine,
+                             const struct rv_map *map);
 
 /*--- write.c ------------------------------------------------------------*/
 

@@ -3,7 +3,48 @@
 #include <config.h>
 
 #include "engine/engine-internal.h"
+#include "engine/fetch.h"
+#include "util/checked.h"
 #include "util/error.h"
+
+/* How far to be ahead of readers in order: of a fast storage as much as keeps
+ * all cores busy between two requests, of a slow one as much as is on its way
+ * at a time, and will be.
+ */
+#define WINDOW       (2u << 20)
+#define CHUNK        (512u << 10)
+#define SLOW_WINDOW  (16u << 20)
+#define SLOW_CHUNK   (4u << 20)
+#define SLOW_THREADS 4u
+
+static void
+fetch (void *opaque, uint64_t len, uint64_t off)
+{
+  rv_fetch_decoded (opaque, len, off);
+}
+
+static int
+new_ahead (struct rv_engine *e, const struct rv_engine_options *opts,
+           rawview_error *err)
+{
+  struct rv_ahead_options o = {
+    .window = rv_min_u64 (WINDOW, opts->cache / 4),
+    .chunk = CHUNK,
+    .threads = opts->workers,
+    .fetch = fetch,
+    .opaque = e,
+    .size = e->chain->len > 0 ? e->chain->ptr[0]->size : 0,
+  };
+
+  for (size_t i = 0; i < e->chain->len; i++)
+    e->slow = e->slow || e->chain->ptr[i]->io->slow;
+  if (e->slow) {
+    o.window = SLOW_WINDOW;
+    o.chunk = SLOW_CHUNK;
+    o.threads = SLOW_THREADS;
+  }
+  return rv_ahead_new (&o, &e->ahead, err);
+}
 
 int
 rv_engine_new (const struct rv_chain *chain,
@@ -20,7 +61,8 @@ rv_engine_new (const struct rv_chain *chain,
   pthread_mutex_init (&e->setup, NULL);
   if (rv_cache_new (opts->cache, &e->clusters, err) == -1 ||
       rv_codecs_new (&e->codecs, err) == -1 ||
-      rv_workers_new (opts->workers, &e->workers, err) == -1) {
+      rv_workers_new (opts->workers, &e->workers, err) == -1 ||
+      new_ahead (e, opts, err) == -1) {
     rv_engine_free (e);
     return -1;
   }
@@ -35,6 +77,7 @@ rv_engine_start (struct rv_engine *e, rawview_error *err)
   if (rv_workers_start (e->workers, err) == -1 ||
       (atomic_load (&e->writable) && rv_epoch_start (e->epoch, err) == -1))
     return -1;
+  rv_ahead_start (e->ahead);
   e->started = true;
   return 0;
 }
@@ -45,6 +88,7 @@ rv_engine_free (struct rv_engine *e)
   if (e == NULL)
     return;
   rv_engine_finish (e, NULL);
+  rv_ahead_free (e->ahead);
   rv_epoch_free (e->epoch);
   rv_ranges_free (e->ranges);
   rv_workers_free (e->workers);

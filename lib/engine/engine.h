@@ -25,7 +25,6 @@ void rv_engine_free (struct rv_engine *engine);
 /* Contracts as the functions of rawview.h; the range is inside the disk. */
 int rv_engine_pread (struct rv_engine *engine, void *buf, size_t len,
                      uint64_t off, rawview_error *err);
-void rv_engine_prefetch (struct rv_engine *engine, uint64_t len, uint64_t off);
 int rv_engine_extents (struct rv_engine *engine, uint64_t len, uint64_t off,
                        unsigned flags, rawview_extent_cb cb, void *opaque,
                        rawview_error *err);

@@ -6,12 +6,12 @@
 
 #include <config.h>
 
-#include <signal.h>
 #include <time.h>
 
 #include "engine/epoch-internal.h"
 #include "util/checked.h"
 #include "util/error.h"
+#include "util/thread.h"
 
 #define NEVER INT64_MAX
 
@@ -94,20 +94,6 @@ thread (void *opaque)
   return NULL;
 }
 
-/* Signals are the program's business. */
-static int
-create (struct rv_epoch *e)
-{
-  sigset_t all, before;
-  int r;
-
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-  r = pthread_create (&e->thread, NULL, thread, e);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  return r;
-}
-
 int
 rv_epoch_start (struct rv_epoch *e, rawview_error *err)
 {
@@ -117,7 +103,7 @@ rv_epoch_start (struct rv_epoch *e, rawview_error *err)
   if (e->has_thread || e->finished)
     return 0;
   e->quit = false;
-  r = create (e);
+  r = rv_thread_create (&e->thread, thread, e);
   if (r != 0)
     return rv_error_errno (err, r, "pthread_create");
   e->has_thread = true;

@@ -107,7 +107,7 @@ struct window {
   unsigned steps; /* that did not fill it */
 };
 
-#define WINDOW_FIRST  (1u << 20)
+#define WINDOW_FIRST  (16u << 20)
 #define WINDOW_FACTOR 4u
 
 static uint64_t

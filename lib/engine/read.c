@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine/engine-internal.h"
+#include "engine/fetch.h"
 #include "engine/unit.h"
 #include "util/checked.h"
 #include "util/error.h"
@@ -20,6 +21,14 @@
 /*--- Whole units --------------------------------------------------------*/
 
 #define BATCH_MAX 64u
+
+/* A request of more than this to a slow storage is worth a look at what its
+ * parts have in common.
+ */
+#define SLOW_SMALL (64u << 10)
+
+/* Larger requests keep all cores busy by themselves. */
+#define AHEAD_MAX (64u << 10)
 
 struct piece {
   struct rv_map map;
@@ -29,6 +38,8 @@ struct piece {
 /* The whole units of one request that are waiting to be decoded. */
 struct batch {
   struct rv_engine *engine;
+  enum rv_cache_use use;
+  bool ahead; /* others read ahead of this: share what is decoded with them */
   size_t len;
   struct piece pieces[BATCH_MAX];
   pthread_mutex_t lock; /* protects the two below */
@@ -46,18 +57,17 @@ cluster_key (const struct rv_map *map)
                                 map->payload ? map->unit_off : 0 };
 }
 
-/* Is the unit in the cache?  Then copies the part from in on. */
+/* Is the unit in the cache?  Then copies it. */
 static bool
-copy_cached (struct rv_engine *e, const struct rv_map *map, uint64_t in,
-             void *buf, size_t len)
+copy_cached (struct rv_engine *e, const struct rv_map *map, void *out)
 {
   struct rv_cache_key key = cluster_key (map);
   struct rv_cache_block *block;
   const uint8_t *bytes;
 
-  if (!rv_cache_peek (e->clusters, &key, &block, &bytes))
+  if (!rv_cache_find (e->clusters, &key, &block, &bytes))
     return false;
-  memcpy (buf, bytes + in, len);
+  memcpy (out, bytes, map->unit_len);
   rv_cache_unpin (e->clusters, block);
   return true;
 }
@@ -73,36 +83,6 @@ decode_into (struct rv_engine *e, const struct rv_map *map, void *out,
   return r;
 }
 
-static void
-decode_piece (void *opaque, size_t i)
-{
-  struct batch *b = opaque;
-  struct piece *p = &b->pieces[i];
-  rawview_error error;
-
-  if (copy_cached (b->engine, &p->map, 0, p->out, p->map.unit_len) ||
-      decode_into (b->engine, &p->map, p->out, &error) == 0)
-    return;
-  LOCKED (&b->lock);
-  if (!b->failed)
-    b->error = error;
-  b->failed = true;
-}
-
-static int
-batch_flush (struct batch *b, rawview_error *err)
-{
-  rv_workers_run (b->engine->workers, b->len, decode_piece, b);
-  b->len = 0;
-  if (!b->failed)
-    return 0;
-  if (err)
-    *err = b->error;
-  return -1;
-}
-
-/*--- Parts of units -----------------------------------------------------*/
-
 struct load {
   struct rv_engine *engine;
   const struct rv_map *map;
@@ -116,22 +96,97 @@ load_cluster (void *opaque, void *buf, size_t len, rawview_error *err)
   return decode_into (l->engine, l->map, buf, err);
 }
 
-/* Bytes from offset in of the unit on. */
 static int
-read_part (struct rv_engine *e, const struct rv_map *map, uint64_t in,
-           void *buf, size_t len, rawview_error *err)
+pin_unit (struct rv_engine *e, const struct rv_map *map, enum rv_cache_use use,
+          struct rv_cache_block **block, const uint8_t **bytes,
+          rawview_error *err)
 {
   struct rv_cache_key key = cluster_key (map);
   struct load load = { e, map };
+
+  return rv_cache_pin (e->clusters, &key, map->unit_len, use, load_cluster,
+                       &load, block, bytes, err);
+}
+
+void
+rv_engine_decode_ahead (struct rv_engine *e, const struct rv_map *map)
+{
+  struct rv_cache_key key = cluster_key (map);
   struct rv_cache_block *block;
   const uint8_t *bytes;
 
-  if (rv_cache_pin (e->clusters, &key, map->unit_len, load_cluster, &load,
-                    &block, &bytes, err) == -1)
+  if (!rv_cache_holds (e->clusters, &key) &&
+      pin_unit (e, map, RV_CACHE_PASSING, &block, &bytes, NULL) == 0)
+    rv_cache_unpin (e->clusters, block);
+}
+
+/* Bytes from offset in of the unit on. */
+static int
+read_part (struct batch *b, const struct rv_map *map, uint64_t in, void *buf,
+           size_t len, rawview_error *err)
+{
+  struct rv_cache_block *block;
+  const uint8_t *bytes;
+
+  if (pin_unit (b->engine, map, b->use, &block, &bytes, err) == -1)
     return -1;
   memcpy (buf, bytes + in, len);
-  rv_cache_unpin (e->clusters, block);
+  rv_cache_unpin (b->engine->clusters, block);
   return 0;
+}
+
+static int
+decode_whole (struct batch *b, const struct rv_map *map, uint8_t *out,
+              rawview_error *err)
+{
+  if (b->ahead)
+    return read_part (b, map, 0, out, map->unit_len, err);
+  if (copy_cached (b->engine, map, out))
+    return 0;
+  return decode_into (b->engine, map, out, err);
+}
+
+static void
+decode_piece (void *opaque, size_t i)
+{
+  struct batch *b = opaque;
+  struct piece *p = &b->pieces[i];
+  rawview_error error;
+
+  if (decode_whole (b, &p->map, p->out, &error) == 0)
+    return;
+  LOCKED (&b->lock);
+  if (!b->failed)
+    b->error = error;
+  b->failed = true;
+}
+
+/* With as many requests as workers all cores have work, and to hand pieces over
+ * would only cost.
+ */
+static void
+decode_all (struct batch *b)
+{
+  struct rv_engine *e = b->engine;
+
+  if (atomic_load (&e->reading) < rv_workers_count (e->workers)) {
+    rv_workers_run (e->workers, b->len, decode_piece, b);
+    return;
+  }
+  for (size_t i = 0; i < b->len; i++)
+    decode_piece (b, i);
+}
+
+static int
+batch_flush (struct batch *b, rawview_error *err)
+{
+  decode_all (b);
+  b->len = 0;
+  if (!b->failed)
+    return 0;
+  if (err)
+    *err = b->error;
+  return -1;
 }
 
 /*--- Runs ---------------------------------------------------------------*/
@@ -153,7 +208,7 @@ read_compressed (struct batch *b, const struct rv_map *map, uint64_t off,
                  uint8_t *buf, rawview_error *err)
 {
   if (off != map->unit_off || map->len < map->unit_len)
-    return read_part (b->engine, map, off - map->unit_off, buf, map->len, err);
+    return read_part (b, map, off - map->unit_off, buf, map->len, err);
   b->pieces[b->len++] = (struct piece){ *map, buf };
   return b->len == BATCH_MAX ? batch_flush (b, err) : 0;
 }
@@ -193,48 +248,41 @@ read_runs (struct batch *b, uint8_t *buf, size_t len, uint64_t off,
   return batch_flush (b, err);
 }
 
+/* A fast storage is read ahead of for those alone who wait for each small
+ * request before they send the next.
+ */
+static void
+prepare (struct batch *b, size_t len, uint64_t off)
+{
+  struct rv_engine *e = b->engine;
+  bool others = atomic_fetch_add (&e->reading, 1) > 0;
+  bool busy = !e->slow && (others || len > AHEAD_MAX);
+
+  enum rv_order order = rv_ahead_note (e->ahead, len, off, busy);
+
+  b->use = order == RV_ORDER_NONE ? RV_CACHE_AGAIN : RV_CACHE_PASSING;
+  b->ahead = order == RV_ORDER_AHEAD && !e->slow;
+  if (e->slow && len > SLOW_SMALL)
+    rv_fetch_compressed (e, len, off);
+}
+
 int
 rv_engine_pread (struct rv_engine *e, void *buf, size_t len, uint64_t off,
                  rawview_error *err)
 {
-  unsigned phase = rv_engine_enter (e);
   struct batch b;
+  unsigned phase;
   int r;
 
   b.engine = e;
   b.len = 0;
   b.failed = false;
+  prepare (&b, len, off);
+  phase = rv_engine_enter (e);
   pthread_mutex_init (&b.lock, NULL);
   r = read_runs (&b, buf, len, off, err);
   pthread_mutex_destroy (&b.lock);
   rv_engine_leave (e, phase);
+  atomic_fetch_sub (&e->reading, 1);
   return r;
-}
-
-/*--- Reading ahead ------------------------------------------------------*/
-
-/* Plain data goes into the page cache.  Of compressed units, too, only their
- * compressed bytes: decoding is left to those who really want them.
- */
-void
-rv_engine_prefetch (struct rv_engine *e, uint64_t len, uint64_t off)
-{
-  unsigned phase = rv_engine_enter (e);
-
-  for (unsigned steps = 0; len > 0 && steps < RV_WALK_MAX; steps++) {
-    struct rv_map map;
-    uint64_t n = len;
-    unsigned depth;
-
-    if (rv_chain_map (e->chain, off, len, &map, &depth, &n, NULL) == 0) {
-      n = map.len;
-      if (map.kind == RV_MAP_DATA)
-        rv_io_prefetch (map.io, map.host_off, map.len);
-      else if (map.kind == RV_MAP_COMPRESSED)
-        rv_io_prefetch (map.io, map.host_off, map.host_len);
-    }
-    off += n;
-    len -= n;
-  }
-  rv_engine_leave (e, phase);
 }

@@ -314,7 +314,24 @@ layers_are_not_asked_again_about_all_the_rest (void)
   asked = 0;
   ask (&c, 1ull << 40, 0, 0, &s);
   CHECK_EQ_U64 (b.maps, RV_WALK_MAX);
-  CHECK (asked < (2u << 20));
+  CHECK (asked < (17u << 20));
+}
+
+/* As clients of NBD ask, one after the other. */
+static void
+a_usual_question_is_one_look_up (void)
+{
+  CLEANUP_LAYER struct test_layer a;
+  CLEANUP_CHAIN struct test_chain c = { .layers = { &a } };
+  struct seen s = { 0 };
+
+  test_layer_init (&a, 1, ROOM);
+  test_layer_add (&a, RV_MAP_ZERO, 64u << 20);
+  test_layer_done (&a);
+  REQUIRE (test_chain_open (&c, 0, 0));
+  ask (&c, 16u << 20, 8u << 20, RAWVIEW_EXTENTS_ONE, &s);
+  CHECK_EQ_U64 (s.e[0].len, 16u << 20);
+  CHECK_EQ_U64 (a.maps, 1);
 }
 
 int
@@ -327,6 +344,7 @@ main (void)
   TEST (the_callback_can_end_the_walk);
   TEST (no_bytes_have_no_extents);
   TEST (holes_of_a_flat_file_are_holes);
+  TEST (a_usual_question_is_one_look_up);
   TEST (a_walk_does_a_bounded_amount_of_work);
   TEST (layers_are_not_asked_again_about_all_the_rest);
   return test_result ();

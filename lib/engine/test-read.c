@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "engine/engine-internal.h"
+#include "engine/fetch.h"
 #include "engine/test-chain.h"
 
 #define ROOM (1u << 20)
@@ -148,13 +150,13 @@ only_reads_that_touch_damage_fail (void)
 
 /*--- Units --------------------------------------------------------------*/
 
-#define MANY 300u
+#define COUNTED 300u
 
 static void
 many_units (struct test_layer *l)
 {
   test_layer_init (l, 1, ROOM);
-  for (unsigned i = 0; i < MANY; i++)
+  for (unsigned i = 0; i < COUNTED; i++)
     test_layer_add_unit (l);
   test_layer_done (l);
 }
@@ -169,8 +171,8 @@ many_units_in_one_request (void)
     CLEANUP_CHAIN struct test_chain c = { .layers = { &a } };
 
     REQUIRE (test_chain_open (&c, 10 * UNIT, workers));
-    CHECK_READ (&c, MANY * UNIT, 0);
-    CHECK_READ (&c, MANY * UNIT - 2, 1);
+    CHECK_READ (&c, COUNTED * UNIT, 0);
+    CHECK_READ (&c, COUNTED * UNIT - 2, 1);
     CHECK_READ (&c, 64 * UNIT, 0);
     CHECK_READ (&c, 65 * UNIT, UNIT);
   }
@@ -179,7 +181,7 @@ many_units_in_one_request (void)
 static void
 one_damaged_unit_among_many_fails_the_request (void)
 {
-  static const unsigned places[] = { 0, 63, 64, MANY - 1 };
+  static const unsigned places[] = { 0, 63, 64, COUNTED - 1 };
   CLEANUP_LAYER struct test_layer a;
 
   many_units (&a);
@@ -189,11 +191,11 @@ one_damaged_unit_among_many_fails_the_request (void)
 
     *p = 0xff;
     REQUIRE (test_chain_open (&c, 10 * UNIT, 2));
-    CHECK (!test_chain_read (&c, MANY * UNIT, 0, &err));
+    CHECK (!test_chain_read (&c, COUNTED * UNIT, 0, &err));
     CHECK_ERROR (err, RAWVIEW_ERROR_CORRUPT, "host: guest offset *damaged*");
     CHECK (!test_chain_read (&c, 1, places[i] * UNIT, NULL));
     *p = before;
-    CHECK_READ (&c, MANY * UNIT, 0); /* nothing of it is remembered */
+    CHECK_READ (&c, COUNTED * UNIT, 0); /* nothing of it is remembered */
   }
 }
 
@@ -423,10 +425,46 @@ reading_ahead_reads_no_more_than_asked_and_never_fails (void)
   mixed (&a, 1);
   test_layer_add_damage (&a, UNIT);
   REQUIRE (test_chain_open (&c, 1 << 20, 0));
-  rv_engine_prefetch (c.engine, a.base.size, 0);
-  rv_engine_prefetch (c.engine, 1, a.base.size - 1);
-  rv_engine_prefetch (c.engine, 0, 0);
+  rv_fetch (c.engine, a.base.size, 0);
+  rv_fetch (c.engine, 1, a.base.size - 1);
+  rv_fetch (c.engine, 0, 0);
   CHECK_READ (&c, a.base.size - UNIT, 0);
+}
+
+/* The storage's reads are counted down from many. */
+#define READS 1000000u
+
+static bool
+more_reads_than (atomic_uint *countdown, unsigned n)
+{
+  for (int i = 0; i < 1000; i++) {
+    if (READS - atomic_load (countdown) > n)
+      return true;
+    nanosleep (&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+  }
+  return false;
+}
+
+static void
+who_reads_in_order_is_read_ahead_of (void)
+{
+  CLEANUP_LAYER struct test_layer a;
+  CLEANUP_CHAIN struct test_chain c = { .layers = { &a } };
+  atomic_uint countdown = READS;
+  unsigned half = RUNS_MAX / 2;
+
+  test_layer_init (&a, 1, ROOM);
+  for (unsigned i = 0; i < RUNS_MAX; i++)
+    test_layer_add_unit (&a);
+  test_layer_done (&a);
+  rv_io_unref (a.base.io);
+  REQUIRE_OK (rv_io_fault_new (a.mem, &countdown, &a.base.io, &err), err);
+  REQUIRE (test_chain_open (&c, 8 << 20, 2));
+  for (unsigned i = 0; i < half; i++)
+    CHECK_READ (&c, UNIT, i * UNIT);
+  CHECK (more_reads_than (&countdown, half));
+  for (unsigned i = half; i < RUNS_MAX; i++)
+    CHECK_READ (&c, UNIT, i * UNIT);
 }
 
 /* Each answer is for one byte: a driver of the worst kind. */
@@ -453,7 +491,7 @@ reading_ahead_has_an_end (void)
   test_layer_done (&a);
   a.base.ops = &ops;
   REQUIRE (test_chain_open (&c, 1 << 20, 0));
-  rv_engine_prefetch (c.engine, 1ull << 40, 0); /* or takes hours */
+  rv_fetch (c.engine, 1ull << 40, 0); /* or takes hours */
   CHECK (a.maps > 0 && a.maps <= RV_WALK_MAX);
 }
 
@@ -477,5 +515,6 @@ main (void)
   TEST (every_failed_read_is_an_error);
   TEST (reading_ahead_reads_no_more_than_asked_and_never_fails);
   TEST (reading_ahead_has_an_end);
+  TEST (who_reads_in_order_is_read_ahead_of);
   return test_result ();
 }

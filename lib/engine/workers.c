@@ -12,12 +12,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "engine/workers.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/thread.h"
 
 struct job {
   struct job *next;
@@ -101,33 +101,25 @@ rv_workers_new (unsigned n, struct rv_workers **workers, rawview_error *err)
   return 0;
 }
 
-/* Signals are for the front end's threads. */
-static int
-create_thread (struct rv_workers *w)
-{
-  sigset_t all, before;
-  int r;
-
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-  r = pthread_create (&w->threads[w->started], NULL, worker, w);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-  return r;
-}
-
 int
 rv_workers_start (struct rv_workers *w, rawview_error *err)
 {
   LOCKED (&w->lock);
 
   while (w->started < w->n) {
-    int r = create_thread (w);
+    int r = rv_thread_create (&w->threads[w->started], worker, w);
 
     if (r != 0)
       return rv_error_errno (err, r, "cannot start a decompression thread");
     w->started++;
   }
   return 0;
+}
+
+unsigned
+rv_workers_count (const struct rv_workers *w)
+{
+  return w->n;
 }
 
 void

@@ -64,8 +64,8 @@ pin_clean (struct rv_tables *t, struct rv_io *io, uint64_t off, size_t len,
   struct rv_cache_key key = rv_tables_key (io, off, len);
   struct rv_cache_block *block;
 
-  if (rv_cache_pin (t->cache, &key, len, load, &place, &block, bytes, err) ==
-      -1)
+  if (rv_cache_pin (t->cache, &key, len, RV_CACHE_AGAIN, load, &place, &block,
+                    bytes, err) == -1)
     return -1;
   *table = (struct rv_table *) block;
   return 0;

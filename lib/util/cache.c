@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A hash table whose chains and least-recently-used list share one lock.  A
+/* A hash table whose chains and least-recently-used lists share one lock.  A
  * block is in the table from the moment that somebody begins to load it, and
  * leaves it when its load fails, or it is evicted or replaced; it is freed
  * when, besides, nobody has it pinned.
@@ -19,6 +19,7 @@ enum state { LOADING, LOADED, FAILED };
 struct rv_cache_block {
   struct rv_cache_block *chain;         /* next of the same hash */
   struct rv_cache_block *newer, *older; /* while unpinned and LOADED */
+  bool again;                           /* wanted again: in that list */
   struct rv_cache_key key;
   enum state state;
   bool gone; /* from the table */
@@ -31,11 +32,17 @@ struct rv_cache_block {
   uint8_t own[];
 };
 
+/* Unpinned blocks. */
+struct list {
+  struct rv_cache_block *newest, *oldest;
+  size_t bytes;
+};
+
 struct rv_cache {
   pthread_mutex_t lock; /* protects everything below, and all blocks */
   pthread_cond_t loaded;
-  size_t budget, used;                    /* bytes */
-  struct rv_cache_block *newest, *oldest; /* unpinned ones */
+  size_t budget, used;     /* bytes */
+  struct list once, again; /* wanted once so far, more often */
   struct rv_cache_block **table;
   size_t table_len; /* a power of two */
   size_t blocks;
@@ -113,29 +120,54 @@ find (struct rv_cache *c, const struct rv_cache_key *key)
   return b;
 }
 
-static void
-list_add (struct rv_cache *c, struct rv_cache_block *b)
+static struct list *
+list_of (struct rv_cache *c, const struct rv_cache_block *b)
 {
+  return b->again ? &c->again : &c->once;
+}
+
+static void
+list_push (struct rv_cache *c, struct rv_cache_block *b)
+{
+  struct list *l = list_of (c, b);
+
   b->newer = NULL;
-  b->older = c->newest;
-  if (c->newest)
-    c->newest->newer = b;
+  b->older = l->newest;
+  if (l->newest)
+    l->newest->newer = b;
   else
-    c->oldest = b;
-  c->newest = b;
+    l->oldest = b;
+  l->newest = b;
+  l->bytes += b->len;
 }
 
 static void
 list_remove (struct rv_cache *c, struct rv_cache_block *b)
 {
+  struct list *l = list_of (c, b);
+
   if (b->newer)
     b->newer->older = b->older;
   else
-    c->newest = b->older;
+    l->newest = b->older;
   if (b->older)
     b->older->newer = b->newer;
   else
-    c->oldest = b->newer;
+    l->oldest = b->newer;
+  l->bytes -= b->len;
+}
+
+/* Those that were wanted again leave room for new ones to prove themselves. */
+static void
+list_add (struct rv_cache *c, struct rv_cache_block *b)
+{
+  list_push (c, b);
+  while (c->again.bytes > c->budget / 4 * 3) {
+    b = c->again.oldest;
+    list_remove (c, b);
+    b->again = false;
+    list_push (c, b);
+  }
 }
 
 static void
@@ -177,9 +209,10 @@ grow_table (struct rv_cache *c)
 static void
 evict (struct rv_cache *c)
 {
-  while (c->used > c->budget && c->oldest) {
-    struct rv_cache_block *b = c->oldest;
+  struct rv_cache_block *b;
 
+  while (c->used > c->budget &&
+         (b = c->once.oldest ? c->once.oldest : c->again.oldest) != NULL) {
     list_remove (c, b);
     table_remove (c, b);
     free_block (b);
@@ -291,7 +324,7 @@ wait_for (struct rv_cache *c, struct rv_cache_block *b, rawview_error *err)
 
 int
 rv_cache_pin (struct rv_cache *c, const struct rv_cache_key *key, size_t len,
-              rv_cache_load_fn load, void *opaque,
+              enum rv_cache_use use, rv_cache_load_fn load, void *opaque,
               struct rv_cache_block **block, const uint8_t **bytes,
               rawview_error *err)
 {
@@ -301,6 +334,8 @@ rv_cache_pin (struct rv_cache *c, const struct rv_cache_key *key, size_t len,
   b = find (c, key);
   if (b) {
     pin (c, b);
+    if (use == RV_CACHE_AGAIN)
+      b->again = true;
     if (b->state != LOADED && wait_for (c, b, err) == -1)
       return -1;
   }
@@ -320,19 +355,29 @@ rv_cache_pin (struct rv_cache *c, const struct rv_cache_key *key, size_t len,
 }
 
 bool
-rv_cache_peek (struct rv_cache *c, const struct rv_cache_key *key,
+rv_cache_find (struct rv_cache *c, const struct rv_cache_key *key,
                struct rv_cache_block **block, const uint8_t **bytes)
 {
   struct rv_cache_block *b;
   LOCKED (&c->lock);
 
   b = find (c, key);
-  if (b == NULL || b->state != LOADED)
+  if (b == NULL)
     return false;
   pin (c, b);
+  if (b->state != LOADED && wait_for (c, b, NULL) == -1)
+    return false;
   *block = b;
   *bytes = b->bytes;
   return true;
+}
+
+bool
+rv_cache_holds (struct rv_cache *c, const struct rv_cache_key *key)
+{
+  LOCKED (&c->lock);
+
+  return find (c, key) != NULL;
 }
 
 void

@@ -59,28 +59,49 @@ load (void *opaque, void *buf, size_t len, rawview_error *err)
 }
 
 static int
-pin (struct rv_cache *c, struct source *s, uint64_t n,
-     struct rv_cache_block **block, const uint8_t **bytes, rawview_error *err)
+pin_as (enum rv_cache_use use, struct rv_cache *c, struct source *s, uint64_t n,
+        struct rv_cache_block **block, const uint8_t **bytes,
+        rawview_error *err)
 {
   struct want w = { s, n };
   struct rv_cache_key key = { &owner1, n, 0 };
 
-  return rv_cache_pin (c, &key, LEN, load, &w, block, bytes, err);
+  return rv_cache_pin (c, &key, LEN, use, load, &w, block, bytes, err);
+}
+
+static int
+pin (struct rv_cache *c, struct source *s, uint64_t n,
+     struct rv_cache_block **block, const uint8_t **bytes, rawview_error *err)
+{
+  return pin_as (RV_CACHE_AGAIN, c, s, n, block, bytes, err);
 }
 
 /* Looks at block n; false if that failed or it is another's. */
 static bool
-look_at (struct rv_cache *c, struct source *s, uint64_t n, rawview_error *err)
+look_as (enum rv_cache_use use, struct rv_cache *c, struct source *s,
+         uint64_t n, rawview_error *err)
 {
   struct rv_cache_block *block;
   const uint8_t *bytes;
   bool ok;
 
-  if (pin (c, s, n, &block, &bytes, err) == -1)
+  if (pin_as (use, c, s, n, &block, &bytes, err) == -1)
     return false;
   ok = bytes[0] == (uint8_t) n && bytes[LEN - 1] == (uint8_t) n;
   rv_cache_unpin (c, block);
   return ok;
+}
+
+static bool
+look_at (struct rv_cache *c, struct source *s, uint64_t n, rawview_error *err)
+{
+  return look_as (RV_CACHE_AGAIN, c, s, n, err);
+}
+
+static bool
+pass_by (struct rv_cache *c, struct source *s, uint64_t n, rawview_error *err)
+{
+  return look_as (RV_CACHE_PASSING, c, s, n, err);
 }
 
 static bool
@@ -90,7 +111,7 @@ is_there (struct rv_cache *c, uint64_t n)
   struct rv_cache_block *block;
   const uint8_t *bytes;
 
-  if (!rv_cache_peek (c, &key, &block, &bytes))
+  if (!rv_cache_find (c, &key, &block, &bytes))
     return false;
   CHECK_EQ_U64 (bytes[0], (uint8_t) n);
   rv_cache_unpin (c, block);
@@ -121,14 +142,49 @@ the_least_recently_used_block_goes_first (void)
 
   REQUIRE_OK (rv_cache_new (3 * LEN, &c, &err), err);
   for (uint64_t n = 1; n <= 3; n++)
-    CHECK (look_at (c, &s, n, &err));
-  CHECK (look_at (c, &s, 1, &err));
-  CHECK (look_at (c, &s, 4, &err));
+    CHECK (pass_by (c, &s, n, &err));
+  CHECK (pass_by (c, &s, 1, &err));
+  CHECK (pass_by (c, &s, 4, &err));
   CHECK (!is_there (c, 2));
   CHECK (is_there (c, 3));
-  CHECK (look_at (c, &s, 5, &err)); /* a look without loading counts, too */
+  CHECK (pass_by (c, &s, 5, &err)); /* a look without loading counts, too */
   CHECK (!is_there (c, 1));
   CHECK (is_there (c, 3) && is_there (c, 4) && is_there (c, 5));
+}
+
+static void
+what_was_wanted_again_stays_when_somebody_passes_by (void)
+{
+  CLEANUP_CACHE struct rv_cache *c = NULL;
+  struct source s = { 0 };
+  rawview_error err;
+
+  REQUIRE_OK (rv_cache_new (8 * LEN, &c, &err), err);
+  for (uint64_t n = 0; n < 12; n++)
+    CHECK (look_at (c, &s, n / 2, &err));
+  for (uint64_t n = 200; n < 600; n++) /* a little of each at a time */
+    CHECK (pass_by (c, &s, n / 4, &err));
+  for (uint64_t n = 0; n < 6; n++)
+    CHECK (is_there (c, n));
+  CHECK_EQ_U64 (s.loads, 6 + 100);
+}
+
+static void
+what_was_wanted_again_leaves_room_for_others (void)
+{
+  CLEANUP_CACHE struct rv_cache *c = NULL;
+  struct source s = { 0 };
+  rawview_error err;
+
+  REQUIRE_OK (rv_cache_new (8 * LEN, &c, &err), err);
+  for (uint64_t n = 0; n < 16; n++)
+    CHECK (look_at (c, &s, n / 2, &err));
+  CHECK (look_at (c, &s, 20, &err) && look_at (c, &s, 21, &err));
+  CHECK (is_there (c, 20) && is_there (c, 21));
+  for (uint64_t n = 30; n < 46; n++) /* these are wanted more, by now */
+    CHECK (look_at (c, &s, n / 2, &err));
+  for (uint64_t n = 17; n < 23; n++)
+    CHECK (is_there (c, n));
 }
 
 static void
@@ -191,8 +247,9 @@ each_part_of_a_key_counts (void)
     for (unsigned i = 0; i < 5; i++) {
       struct want w = { &s, i };
 
-      REQUIRE_OK (
-          rv_cache_pin (c, &keys[i], LEN, load, &w, &block, &bytes, &err), err);
+      REQUIRE_OK (rv_cache_pin (c, &keys[i], LEN, RV_CACHE_AGAIN, load, &w,
+                                &block, &bytes, &err),
+                  err);
       CHECK_EQ_U64 (bytes[0], i);
       rv_cache_unpin (c, block);
     }
@@ -320,7 +377,6 @@ other_blocks_need_not_wait (void)
   while (atomic_load (&slow.loads) == 0)
     sleep_ms (1);
   CHECK (look_at (c, &fast, 8, &err)); /* or hangs */
-  CHECK (!is_there (c, 7));
   atomic_store (&slow.waiting, THREADS);
   pthread_join (a.thread, NULL);
   CHECK (a.ok);
@@ -385,7 +441,7 @@ cached (struct rv_cache *c, uint64_t n)
   const uint8_t *bytes;
   int r;
 
-  if (!rv_cache_peek (c, &key, &block, &bytes))
+  if (!rv_cache_find (c, &key, &block, &bytes))
     return -1;
   r = bytes[0];
   rv_cache_unpin (c, block);
@@ -436,7 +492,7 @@ shared_bytes_are_released_when_nobody_has_them (void)
 
   REQUIRE_OK (rv_cache_new (2 * LEN, &c, &err), err);
   put (c, 1, 1);
-  REQUIRE (rv_cache_peek (c, &key, &block, &bytes));
+  REQUIRE (rv_cache_find (c, &key, &block, &bytes));
   CHECK (rv_cache_shared (block) == bytes);
   rv_cache_forget (c, &owner1, 1, UINT64_MAX);
   CHECK_EQ_INT (cached (c, 1), 1);
@@ -502,9 +558,9 @@ what_was_being_loaded_does_not_come_back (void)
 
     REQUIRE_OK (rv_cache_new (2 * LEN, &c, &err), err);
     r.cache = c;
-    CHECK_EQ_INT (
-        rv_cache_pin (c, &key, LEN, load_and_replace, &r, &block, &bytes, &err),
-        fail ? -1 : 0);
+    CHECK_EQ_INT (rv_cache_pin (c, &key, LEN, RV_CACHE_AGAIN, load_and_replace,
+                                &r, &block, &bytes, &err),
+                  fail ? -1 : 0);
     if (!fail) {
       CHECK_EQ_INT (bytes[0], 1);
       rv_cache_unpin (c, block);
@@ -530,10 +586,10 @@ all_blocks_of_a_place_that_reach_far_enough_are_forgotten (void)
   REQUIRE_OK (rv_cache_new (10 * LEN, &c, &err), err);
   for (unsigned i = 0; i < 5; i++)
     rv_cache_put (c, &keys[i], LEN, b, &nr_shared, release_nothing);
-  REQUIRE (rv_cache_peek (c, &keys[1], &held, &bytes));
+  REQUIRE (rv_cache_find (c, &keys[1], &held, &bytes));
   rv_cache_forget (c, &owner1, 5, 1);
   for (unsigned i = 0; i < 5; i++) {
-    bool there = rv_cache_peek (c, &keys[i], &block, &bytes);
+    bool there = rv_cache_find (c, &keys[i], &block, &bytes);
 
     CHECK_EQ_INT (there, i != 1 && i != 2);
     if (there)
@@ -547,6 +603,8 @@ main (void)
 {
   TEST (a_block_is_loaded_once);
   TEST (the_least_recently_used_block_goes_first);
+  TEST (what_was_wanted_again_stays_when_somebody_passes_by);
+  TEST (what_was_wanted_again_leaves_room_for_others);
   TEST (without_a_budget_only_what_is_in_use_is_kept);
   TEST (blocks_in_use_outlive_the_budget);
   TEST (each_part_of_a_key_counts);
