@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostilecheck [-c] [-w] [-r READS] [-m OFF:LEN]... [-e OFF:LEN]... IMAGE
- * EXPECTED [KEY=VALUE]...
+/* hostilecheck [-c] [-w] [-r READS] [-m OFF:LEN]... [-e OFF:LEN]...
+ * [-n OFF:LEN]... IMAGE EXPECTED [KEY=VALUE]...
  *
  * How much work can an image make, and how much harm?  Prints what opening,
  * one question about extents of each kind, and reads of 512 bytes all over the
@@ -11,8 +11,8 @@
  *
  * -w: then also writes, zeros and trims, into the damage and beside it.  A
  * request may fail; done or not, no byte changes outside of it, and damage that
- * it did not replace stays damage.  The same must be read from the image when
- * it is opened again.
+ * it did not replace stays damage.  In -n ranges nothing is written.  The same
+ * must be read from the image when it is opened again.
  */
 
 #include <config.h>
@@ -52,7 +52,7 @@ static struct {
   const rawview_options *opts;
   uint8_t *model;
   uint64_t size;
-  struct ranges eio, maybe;
+  struct ranges eio, maybe, never;
   unsigned reads;
   bool cut, write;
 } all;
@@ -324,6 +324,8 @@ change (rawview_image *image, enum change what, uint64_t off, uint64_t len)
     r = rawview_zero (image, len, off, RAWVIEW_ZERO_MAY_TRIM, &err);
   else
     r = rawview_trim (image, len, off, &err);
+  if (r == 0 && what != TRIM && touches (&all.never, off, len))
+    die ("%ju can be changed", (uintmax_t) off);
   if (r == -1 && err.errnum != EIO && err.errnum != EPERM)
     die ("a change at %ju fails with errno %d: %s", (uintmax_t) off, err.errnum,
          err.msg);
@@ -344,6 +346,10 @@ write_all (rawview_image *image)
   struct ranges damage = all.eio;
   unsigned done = 0;
 
+  for (size_t i = 0; i < all.never.n; i++)
+    for (enum change what = WRITE; what <= ZERO; what++)
+      change (image, what, all.never.r[i].off + SECTOR, SECTOR);
+  compare (image, "after writing where nobody may");
   for (size_t i = 0; i < damage.n; i++) {
     const struct range *r = &damage.r[i];
 
@@ -435,7 +441,7 @@ parse (int argc, char **argv, rawview_options *opts)
   int c;
 
   all.reads = 200;
-  while ((c = getopt (argc, argv, "cwr:m:e:")) != -1)
+  while ((c = getopt (argc, argv, "cwr:m:e:n:")) != -1)
     switch (c) {
     case 'c':
       all.cut = true;
@@ -448,6 +454,9 @@ parse (int argc, char **argv, rawview_options *opts)
       break;
     case 'm':
       add_range (&all.maybe, optarg);
+      break;
+    case 'n':
+      add_range (&all.never, optarg);
       break;
     case 'e':
       add_range (&all.eio, optarg);

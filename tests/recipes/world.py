@@ -28,6 +28,7 @@ class World:
         self.warn = None
         self.read_only = None
         self.check_full = None
+        self.unwritable = Ranges()
         self.oracles = {"qemu": True, "libyal": True, "check": True}
         self.why = {}
         if self.kind not in ("read", "bad", "refused"):
@@ -91,6 +92,8 @@ class World:
             self.warn = rest[0]
         elif what == "read-only":
             self.read_only = rest[0]
+        elif what == "unwritable":
+            self.unwritable.add(number(rest[0]), number(rest[1]))
         elif what == "check-full":
             self.check_full = rest[0]
         else:
@@ -176,6 +179,8 @@ class World:
         meta["eio"] = [[a, b - a] for a, b in self.eio.pairs]
         if self.maybe.pairs:
             meta["maybe"] = [[a, b - a] for a, b in self.maybe.pairs]
+        if self.unwritable.pairs:
+            meta["unwritable"] = [[a, b - a] for a, b in self.unwritable.pairs]
         used = guest.data.copy()
         for a, b in self.eio.pairs:
             used.add(a, b - a)
