@@ -323,6 +323,22 @@ chains_that_come_back_are_refused (void)
   CHECK_FAILS (open_it ("a"), RAWVIEW_ERROR_REFUSED, "*comes back to it");
 }
 
+/* Its number says what it is, and not its name. */
+static void
+a_chain_that_comes_back_by_another_name_is_refused (void)
+{
+  CLEANUP_FREE char *path = test_path ("a");
+  CLEANUP_FREE char *other = test_path ("b");
+
+  qcow2_file ("a", 1, 'a', "b", "qcow2");
+  CHECK (link (path, other) == 0);
+  CHECK_FAILS (open_it ("a"), RAWVIEW_ERROR_REFUSED, "*comes back*");
+  CHECK (unlink (other) == 0);
+  test_symlink ("a", "c");
+  qcow2_file ("a", 1, 'a', "a", "qcow2");
+  CHECK_FAILS (open_it ("c"), RAWVIEW_ERROR_REFUSED, "*comes back*");
+}
+
 static void
 chains_have_at_most_64_images (void)
 {
@@ -593,6 +609,7 @@ main (void)
   TEST (a_backing_file_recorded_as_raw_is_raw);
   TEST (a_backing_file_of_the_wrong_format_is_an_error);
   TEST (chains_that_come_back_are_refused);
+  TEST (a_chain_that_comes_back_by_another_name_is_refused);
   TEST (chains_have_at_most_64_images);
   TEST (the_images_word_opens_nothing_outside);
   TEST (hard_links_are_followed_with_a_warning);

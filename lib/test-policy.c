@@ -183,6 +183,27 @@ links_and_pipes_are_permitted_by_name_but_not_opened (void)
   CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, "*a pipe*");
 }
 
+/* What the operator allows is a folder, and not where the kernel can go from
+ * there.
+ */
+static void
+magic_links_are_not_followed (void)
+{
+  CLEANUP_FREE char *root =
+      rv_text_format ("/proc/%ld/root/etc/passwd", (long) getpid ());
+  CLEANUP_FREE char *fd = rv_text_format ("/proc/%ld/fd/0", (long) getpid ());
+  const char *const names[] = { root, fd, "/proc/self/root/etc/passwd",
+                                "/proc/thread-self/exe" };
+
+  if (access (root, F_OK) == -1)
+    SKIP ("there is no /proc");
+  begin_with ("references=/proc");
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    check_permitted (RV_REF_PARENT, names[i], NULL);
+    CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, "*symbolic link*");
+  }
+}
+
 static void
 schemes_are_refused_whatever_is_allowed (void)
 {
@@ -193,6 +214,7 @@ schemes_are_refused_whatever_is_allowed (void)
     "nbd+unix:///?socket=/x",
     "file:/etc/passwd",
     "fd:3",
+    "host_device:x",
     "http://host/x",
     "C:\\vm\\a.vmdk",
   };
@@ -435,6 +457,7 @@ main (void)
   TEST (files_elsewhere_are_refused);
   TEST (a_name_that_begins_with_dot_and_slashes_is_not_absolute);
   TEST (links_and_pipes_are_permitted_by_name_but_not_opened);
+  TEST (magic_links_are_not_followed);
   TEST (schemes_are_refused_whatever_is_allowed);
   TEST (an_empty_name_is_refused);
   TEST (an_image_without_a_folder_has_nothing_beside_it);

@@ -217,6 +217,7 @@ protocols_are_told_from_file_names (void)
   CHECK (rv_text_has_scheme ("json:{}"));
   CHECK (rv_text_has_scheme ("nbd+unix:///x"));
   CHECK (rv_text_has_scheme ("C:\\disk.vmdk"));
+  CHECK (rv_text_has_scheme ("host_device:/dev/sda"));
   CHECK (!rv_text_has_scheme (""));
   CHECK (!rv_text_has_scheme (":x"));
   CHECK (!rv_text_has_scheme ("disk.qcow2"));

@@ -139,7 +139,8 @@ rv_text_has_scheme (const char *s)
 {
   static const char scheme[] = "abcdefghijklmnopqrstuvwxyz"
                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                               "0123456789+.-";
+                               "0123456789+.-"
+                               "_"; /* QEMU's host_device: */
 
   return isalpha ((unsigned char) s[0]) && s[strspn (s, scheme)] == ':';
 }
