@@ -268,19 +268,32 @@ keep_unchanged (struct files *before, struct files *now)
   return kept < now->len || kept < before->len;
 }
 
-/* Finds out which files are extents of others. */
+static void
+mark_extents_of (struct files *files, const struct file *f)
+{
+  for (size_t i = 0; i < f->extents.len; i++) {
+    struct file *extent = find_file (files, f->extents.ptr[i]);
+
+    if (extent && extent != f)
+      extent->is_extent = true;
+  }
+}
+
+/* Finds out which files are extents of others.  A guest can write a descriptor
+ * into its extent, to make other images disappear: what is refused has no say
+ * if it is an extent itself.
+ */
 static void
 mark_extents (struct files *files)
 {
   for (size_t i = 0; i < files->len; i++)
     files->ptr[i].is_extent = false;
   for (size_t i = 0; i < files->len; i++)
-    for (size_t j = 0; j < files->ptr[i].extents.len; j++) {
-      struct file *f = find_file (files, files->ptr[i].extents.ptr[j]);
-
-      if (f && f != &files->ptr[i])
-        f->is_extent = true;
-    }
+    if (files->ptr[i].disks.len > 0)
+      mark_extents_of (files, &files->ptr[i]);
+  for (size_t i = 0; i < files->len; i++)
+    if (files->ptr[i].disks.len == 0 && !files->ptr[i].is_extent)
+      mark_extents_of (files, &files->ptr[i]);
 }
 
 /* Those that we write cannot be opened a second time. */
@@ -347,11 +360,23 @@ report (const struct scan *s, const char *msg)
     s->log (s->opaque, msg);
 }
 
+/* The reason may be about another file: then both are named. */
+static char *
+skipped_line (const struct file *f, const rawview_error *err)
+{
+  size_t n = strlen (f->name);
+
+  if (strncmp (err->msg, f->name, n) == 0 && err->msg[n] != '\0' &&
+      strchr (": ", err->msg[n]) != NULL)
+    return rv_text_format ("skipped: %s", err->msg);
+  return rv_text_format ("skipped: %s: %s", f->name, err->msg);
+}
+
 /* The file is left out; the same reason is told once. */
 static void
 refuse (const struct scan *s, struct file *f, const rawview_error *err)
 {
-  CLEANUP_FREE char *line = rv_text_format ("skipped: %s", err->msg);
+  CLEANUP_FREE char *line = skipped_line (f, err);
 
   f->looked_at = true;
   f->may_heal = err->kind == RAWVIEW_ERROR_IO ||

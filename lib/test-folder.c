@@ -328,6 +328,25 @@ extents_stay_extents_when_their_descriptor_is_refused (void)
 }
 
 static void
+an_extent_that_looks_like_a_descriptor_hides_nothing (void)
+{
+  descriptor_file ("vm.vmdk", "data.bin");
+  descriptor_file ("data.bin", "vm.vmdk");
+  qcow2_file ("web.qcow2", 'w');
+  CLEANUP_FREE char *guest = test_path ("data.bin");
+  FILE *f = fopen (guest, "a");
+  fputs ("RW 1 FLAT \"web.qcow2\" 0\nRW 1 FLAT \"missing.bin\" 0\n", f);
+  for (unsigned i = 0; i < 4096; i++)
+    fputc ('#', f); /* long enough to be the disk */
+  fclose (f);
+  REQUIRE_OK (add_folder (NULL), err);
+  CHECK_LOG ("skipped: data.bin: *");
+  check_list ("vm.vmdk web.qcow2");
+  check_export ("vm.vmdk", '#');
+  check_export ("web.qcow2", 'w');
+}
+
+static void
 a_flat_file_without_its_descriptor_is_not_opened (void)
 {
   qcow2_file ("vm-flat.vmdk", 'f');
@@ -576,6 +595,7 @@ main (void)
   TEST (extents_are_not_exports);
   TEST (an_extent_that_looks_like_an_image_is_not_one);
   TEST (extents_stay_extents_when_their_descriptor_is_refused);
+  TEST (an_extent_that_looks_like_a_descriptor_hides_nothing);
   TEST (a_flat_file_without_its_descriptor_is_not_opened);
   TEST (a_refused_image_is_tried_again_when_its_parts_come);
   TEST (backing_files_are_followed_only_if_so_told);
