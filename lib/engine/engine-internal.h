@@ -16,7 +16,8 @@
 #include "util/cache.h"
 
 /* A call that asks where things are, and moves no bytes, looks up so many runs
- * and no more: a hostile image has billions.
+ * and no more, counted in each layer that is asked: a hostile image has
+ * billions, and 64 layers.
  */
 #define RV_WALK_MAX 4096u
 

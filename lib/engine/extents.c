@@ -104,7 +104,7 @@ ask (struct rv_engine *engine, uint64_t len, rawview_extent *e)
  */
 struct window {
   uint64_t len;
-  unsigned steps; /* that did not fill it */
+  unsigned steps; /* that did not fill it, of all layers */
 };
 
 #define WINDOW_FIRST  (16u << 20)
@@ -117,9 +117,12 @@ window_ask (const struct window *w, uint64_t len)
 }
 
 static void
-window_adapt (struct window *w, uint64_t answered)
+window_adapt (struct window *w, const rawview_extent *e)
 {
-  w->steps += answered < w->len;
+  uint64_t answered = e->len;
+
+  if (answered < w->len)
+    w->steps += e->depth + 1;
   if (!rv_mul_u64 (answered, WINDOW_FACTOR, &w->len))
     w->len = UINT64_MAX;
 }
@@ -141,7 +144,7 @@ rv_engine_extents (struct rv_engine *e, uint64_t len, uint64_t off,
 
     ask (e, window_ask (&window, end - off), &extent);
     off += extent.len;
-    window_adapt (&window, extent.len);
+    window_adapt (&window, &extent);
     if (w.has_pending && flags & RAWVIEW_EXTENTS_ONE &&
         !mergeable (&w, &w.pending, &extent))
       break;

@@ -149,10 +149,11 @@ static void
 fetch_runs (struct rv_engine *e, uint64_t len, uint64_t off, enum what what,
             struct ranges *slow)
 {
-  for (unsigned steps = 0; len > 0 && steps < RV_WALK_MAX; steps++) {
+  unsigned steps = 0, depth = 0;
+
+  for (; len > 0 && steps < RV_WALK_MAX; steps += depth + 1) {
     struct rv_map map;
     uint64_t n = len;
-    unsigned depth;
 
     if (rv_chain_map (e->chain, off, len, &map, &depth, &n, NULL) == 0) {
       n = map.len;
