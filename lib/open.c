@@ -404,7 +404,8 @@ check_tables (const struct rv_chain *chain, rawview_error *err)
   if (bytes > RV_MAX_CHAIN_TABLES)
     return rv_error_limit (err,
                            "%s: the L1 tables and grain directories of the "
-                           "chain so far take %ju bytes, more than %u",
+                           "chain so far, with the lists of what they name, "
+                           "take %ju bytes of memory, more than %u",
                            chain->ptr[chain->len - 1]->io->name,
                            (uintmax_t) bytes, RV_MAX_CHAIN_TABLES);
   return 0;

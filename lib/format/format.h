@@ -270,7 +270,8 @@ struct rv_format {
   struct rv_refs refs;     /* set by open */
   struct rv_facts facts; /* format's own: from "cluster-size" on; extents too */
   struct rv_tables *tables;
-  uint64_t table_bytes; /* L1 table or grain directories that it holds */
+  uint64_t table_bytes; /* of memory for L1 table or grain directories, and for
+                           lists of what they name */
   bool has_content_id;  /* VMDK: compared between child and parent */
   uint32_t content_id;
 
@@ -359,7 +360,7 @@ extern const struct rv_format_ops rv_format_vmdk;
 /* Hard limits, from formats' own constants or our budget. */
 #define RV_MAX_CHAIN        64u           /* images in a backing chain */
 #define RV_MAX_L1_BYTES     (32u << 20)   /* L1 table or grain directory */
-#define RV_MAX_CHAIN_TABLES (64u << 20)   /* those of a whole chain, bytes */
+#define RV_MAX_CHAIN_TABLES (72u << 20)   /* table_bytes of a whole chain */
 #define RV_MAX_DESCRIPTOR   (1u << 20)    /* bytes of VMDK descriptor text */
 #define RV_MAX_EXTENTS      4096u         /* extents of a VMDK */
 #define RV_MAX_UNIT         (2u << 20)    /* cluster or grain, bytes */

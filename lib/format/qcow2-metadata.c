@@ -2,6 +2,8 @@
 
 #include <config.h>
 
+#include <string.h>
+
 #include "format/format.h"
 #include "format/qcow2-l2.h"
 #include "format/qcow2-metadata.h"
@@ -9,23 +11,69 @@
 
 #define REFTABLE_RESERVED 0x1ffull
 
-/* Moves elements with the bit clear to the front; returns how many. */
-static size_t
-partition (uint64_t *v, size_t n, uint64_t bit)
+#define RADIX 256u
+#define FEW   32u /* are sorted by insertion */
+
+/* What must still be sorted: each part has its own digit, and leaves RADIX
+ * others at most.
+ */
+struct part {
+  uint64_t *v;
+  size_t n;
+};
+
+#define MAX_PARTS (64u / 8 * RADIX)
+
+static void
+sort_few (uint64_t *v, size_t n)
 {
-  size_t lo = 0, hi = n;
+  for (size_t i = 1; i < n; i++) {
+    uint64_t x = v[i];
+    size_t k = i;
 
-  while (lo < hi) {
-    if (v[lo] & bit) {
-      uint64_t t = v[lo];
-
-      v[lo] = v[--hi];
-      v[hi] = t;
-    }
-    else
-      lo++;
+    for (; k > 0 && v[k - 1] > x; k--)
+      v[k] = v[k - 1];
+    v[k] = x;
   }
-  return lo;
+}
+
+/* Where the 8 bits begin that tell the elements apart, from the highest one. */
+static unsigned
+digit_shift (const uint64_t *v, size_t n)
+{
+  uint64_t differ = 0;
+  unsigned high;
+
+  for (size_t i = 1; i < n; i++)
+    differ |= v[0] ^ v[i];
+  high = differ ? 63 - __builtin_clzll (differ) : 0;
+  return high < 7 ? 0 : high - 7;
+}
+
+/* Brings elements of one digit together; end[d] is where those of d end. */
+static void
+gather (uint64_t *v, size_t n, unsigned shift, size_t end[RADIX])
+{
+  size_t next[RADIX], at = 0;
+
+  memset (end, 0, RADIX * sizeof *end);
+  for (size_t i = 0; i < n; i++)
+    end[v[i] >> shift & (RADIX - 1)]++;
+  for (unsigned d = 0; d < RADIX; d++) {
+    next[d] = at;
+    at = end[d] += at;
+  }
+  for (unsigned d = 0; d < RADIX; d++)
+    while (next[d] < end[d]) {
+      unsigned of = v[next[d]] >> shift & (RADIX - 1);
+      uint64_t t = v[next[d]];
+      size_t to = next[of]++;
+
+      if (of == d)
+        continue;
+      v[next[d]] = v[to];
+      v[to] = t;
+    }
 }
 
 static bool
@@ -37,29 +85,34 @@ is_sorted (const uint64_t *v, size_t n)
   return true;
 }
 
-/* Radix exchange: no order makes it slow, and unlike qsort it takes no memory.
- * The parts still to be sorted wait on a stack, at most one for each bit.
+/* By digits, in place: no order makes it slow, and unlike qsort it takes no
+ * memory.
  */
 static void
 sort_offsets (uint64_t *v, size_t n)
 {
-  struct part {
-    uint64_t *v;
-    size_t n;
-    uint64_t bit;
-  } stack[65];
-  size_t depth = 0;
+  struct part stack[MAX_PARTS];
+  size_t depth = 0, end[RADIX];
 
-  stack[depth++] = (struct part){ v, n, 1ull << 63 };
+  stack[depth++] = (struct part){ v, n };
   while (depth > 0) {
     struct part p = stack[--depth];
-    size_t low;
+    unsigned shift;
 
-    if (p.bit == 0 || is_sorted (p.v, p.n))
+    if (is_sorted (p.v, p.n))
       continue;
-    low = partition (p.v, p.n, p.bit);
-    stack[depth++] = (struct part){ p.v + low, p.n - low, p.bit >> 1 };
-    stack[depth++] = (struct part){ p.v, low, p.bit >> 1 };
+    if (p.n <= FEW) {
+      sort_few (p.v, p.n);
+      continue;
+    }
+    shift = digit_shift (p.v, p.n);
+    gather (p.v, p.n, shift, end);
+    for (unsigned d = 0; shift > 0 && d < RADIX; d++) {
+      size_t from = d ? end[d - 1] : 0;
+
+      if (end[d] - from > 1)
+        stack[depth++] = (struct part){ p.v + from, end[d] - from };
+    }
   }
 }
 
@@ -204,6 +257,12 @@ rv_qcow2_metadata_init (struct rv_qcow2_metadata *m, struct rv_io *io,
 fail:
   rv_qcow2_metadata_release (m);
   return -1;
+}
+
+uint64_t
+rv_qcow2_metadata_bytes (const struct rv_qcow2_metadata *m)
+{
+  return (m->l2.cap + m->shared_l2.cap + m->refblocks.cap) * sizeof *m->l2.ptr;
 }
 
 void

@@ -44,6 +44,9 @@ int rv_qcow2_metadata_init (struct rv_qcow2_metadata *m, struct rv_io *io,
                             const struct rv_qcow2_header *header,
                             const uint8_t *l1, uint64_t l1_off,
                             uint32_t l1_size, rawview_error *err);
+
+/* Of memory. */
+uint64_t rv_qcow2_metadata_bytes (const struct rv_qcow2_metadata *m);
 void rv_qcow2_metadata_release (struct rv_qcow2_metadata *m);
 
 /* How many bytes from off on, at most len, are clear of tables.  Less than len:

@@ -184,8 +184,11 @@ open_tables (struct rv_qcow2 *q, const struct rv_format_params *params,
     return -1;
   if (load_l1 (q, err) == -1)
     return -1;
-  return rv_qcow2_metadata_init (&q->metadata, q->base.io, &q->header, q->l1,
-                                 q->l1_off, q->l1_size, err);
+  if (rv_qcow2_metadata_init (&q->metadata, q->base.io, &q->header, q->l1,
+                              q->l1_off, q->l1_size, err) == -1)
+    return -1;
+  q->base.table_bytes += rv_qcow2_metadata_bytes (&q->metadata);
+  return 0;
 }
 
 /*--- References ---------------------------------------------------------*/

@@ -154,7 +154,9 @@ take_sparse (struct rv_vmdk *vmdk, struct rv_vmdk_extent *e, struct rv_io *io,
   if (rv_vmdk_grains_open (&e->grains, io, l, e->len, params->tables,
                            &vmdk->gd_budget, err) == -1)
     return -1;
-  vmdk->base.table_bytes = RV_MAX_L1_BYTES - vmdk->gd_budget;
+  vmdk->base.table_bytes +=
+      rv_vmdk_gd_len (l) +
+      e->grains.metadata.nr_tables * sizeof *e->grains.metadata.tables;
   return 0;
 }
 
