@@ -5,7 +5,8 @@
  * How much work can an image make, and how much harm?  Prints what opening,
  * one question about extents of each kind, and reads of 512 bytes all over the
  * disk cost, in microseconds of this process and not of the clock, and the
- * peak of memory; the caller judges.  EXPECTED is what the guest must see; -e
+ * peak of memory; the caller judges.  EXPECTED is what the guest must see, or
+ * "-" if only the costs matter; -e
  * ranges fail with EIO, and -m ranges may.  -c: instead, what opening and
  * reading give when the file ends at each of its bytes, from its end down.
  *
@@ -130,6 +131,8 @@ open_image (bool writable)
   rawview_options_set_writable (opts, writable);
   if (rawview_open (all.path, opts, &image, &err) == -1)
     die ("%s", err.msg);
+  if (all.model == NULL)
+    all.size = rawview_get_size (image);
   if (rawview_get_size (image) != all.size)
     die ("the size is %ju, not %ju", (uintmax_t) rawview_get_size (image),
          (uintmax_t) all.size);
@@ -467,7 +470,8 @@ parse (int argc, char **argv, rawview_options *opts)
   if (argc - optind < 2)
     die ("see the head of hostilecheck.c");
   all.path = argv[optind];
-  map_model (argv[optind + 1]);
+  if (strcmp (argv[optind + 1], "-") != 0)
+    map_model (argv[optind + 1]);
   for (int i = optind + 2; i < argc; i++)
     set_option (opts, argv[i]);
   all.opts = opts;
@@ -486,7 +490,7 @@ main (int argc, char **argv)
   }
   else {
     measure ();
-    if (all.write && all.size <= MAX_DISK)
+    if (all.write && all.model && all.size <= MAX_DISK)
       write_image ();
   }
   rawview_options_free (opts);
