@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* hostilecheck [-c] [-w] [-r READS] [-m OFF:LEN]... [-e OFF:LEN]...
+/* hostilecheck [-c FILE [-z]] [-w] [-r READS] [-m OFF:LEN]... [-e OFF:LEN]...
  * [-n OFF:LEN]... IMAGE EXPECTED [KEY=VALUE]...
  *
  * How much work can an image make, and how much harm?  Prints what opening,
  * one question about extents of each kind, and reads of 512 bytes all over the
  * disk cost, in microseconds of this process and not of the clock, and the
  * peak of memory; the caller judges.  EXPECTED is what the guest must see, or
- * "-" if only the costs matter; -e
- * ranges fail with EIO, and -m ranges may.  -c: instead, what opening and
- * reading give when the file ends at each of its bytes, from its end down.
+ * "-" if only the costs matter; -e ranges fail with EIO, and -m ranges may.
+ *
+ * -c: instead, FILE, of the image, is cut at each of its bytes, from its end
+ * down.  The image is refused, or what is read is right.  -z: the end of the
+ * last cluster of the file may be missing and is zeros then.
  *
  * -w: then also writes, zeros and trims, into the damage and beside it.  A
  * request may fail; done or not, no byte changes outside of it, and damage that
@@ -55,7 +57,8 @@ static struct {
   uint64_t size;
   struct ranges eio, maybe, never;
   unsigned reads;
-  bool cut, write;
+  const char *cut; /* the file to cut, NULL: none */
+  bool padded, write;
 } all;
 
 static void __attribute__ ((noreturn, format (printf, 1, 2)))
@@ -220,10 +223,26 @@ compare (rawview_image *image, const char *when)
   }
 }
 
-/* The file of which the image has lost its end: what is read is right. */
+/* Does buf end in zeros from where it first differs from the model on? */
+static bool
+ends_in_zeros (const uint8_t *buf, uint64_t n, uint64_t off)
+{
+  uint64_t i = 0;
+
+  while (i < n && buf[i] == all.model[off + i])
+    i++;
+  while (i < n && buf[i] == 0)
+    i++;
+  return i == n;
+}
+
+/* The image has lost the end of a file: what is read is right, but for the end
+ * of the last cluster.
+ */
 static bool
 compare_cut (rawview_image *image, uint64_t length)
 {
+  uint64_t tail = 0;
   bool complete = true;
   uint8_t buf[SECTOR];
   rawview_error err;
@@ -231,11 +250,18 @@ compare_cut (rawview_image *image, uint64_t length)
   for (uint64_t off = 0; off < all.size; off += SECTOR) {
     uint64_t n = all.size - off < SECTOR ? all.size - off : SECTOR;
 
-    if (rawview_pread (image, buf, n, off, &err) == -1)
+    if (rawview_pread (image, buf, n, off, &err) == -1) {
       complete = false;
-    else if (memcmp (buf, all.model + off, n) != 0)
+      continue;
+    }
+    if (memcmp (buf, all.model + off, n) == 0)
+      continue;
+    tail += SECTOR;
+    if (!all.padded || !ends_in_zeros (buf, n, off) ||
+        tail > rawview_get_preferred_block_size (image))
       die ("cut at %ju: wrong bytes at %ju", (uintmax_t) length,
            (uintmax_t) off);
+    complete = false;
   }
   return complete;
 }
@@ -246,14 +272,14 @@ cut (void)
   uint64_t length, refused = 0, damaged = 0, complete = 0;
   struct stat st;
 
-  if (stat (all.path, &st) == -1)
-    die ("%s: %m", all.path);
+  if (stat (all.cut, &st) == -1)
+    die ("%s: %m", all.cut);
   for (length = st.st_size; length-- > 0;) {
     rawview_image *image;
     rawview_error err;
 
-    if (truncate (all.path, length) == -1)
-      die ("%s: %m", all.path);
+    if (truncate (all.cut, length) == -1)
+      die ("%s: %m", all.cut);
     if (rawview_open (all.path, all.opts, &image, &err) == -1) {
       refused++;
       continue;
@@ -444,10 +470,13 @@ parse (int argc, char **argv, rawview_options *opts)
   int c;
 
   all.reads = 200;
-  while ((c = getopt (argc, argv, "cwr:m:e:n:")) != -1)
+  while ((c = getopt (argc, argv, "c:wzr:m:e:n:")) != -1)
     switch (c) {
     case 'c':
-      all.cut = true;
+      all.cut = optarg;
+      break;
+    case 'z':
+      all.padded = true;
       break;
     case 'w':
       all.write = true;
