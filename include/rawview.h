@@ -132,6 +132,20 @@ uint32_t rawview_get_preferred_block_size (const rawview_image *image);
 int rawview_pread (rawview_image *image, void *buf, size_t len, uint64_t off,
                    rawview_error *err);
 
+/* A range of the disk that is lost, and why; both are valid during the call. */
+typedef void (*rawview_lost_cb) (void *opaque, uint64_t len, uint64_t off,
+                                 const rawview_error *why);
+
+/* Reads what can be read of exactly len bytes.  What cannot is zeros in buf,
+ * and cb is called for it, in order; neighbours may come one by one.  Lost is
+ * no more than what a wrong entry concerns, a compressed unit that cannot be
+ * decoded, or the sectors that the storage cannot read.  Fails only when the
+ * rest could not be told from what is lost: storage that is gone, no memory, a
+ * range beyond the end.
+ */
+int rawview_salvage (rawview_image *image, void *buf, size_t len, uint64_t off,
+                     rawview_lost_cb cb, void *opaque, rawview_error *err);
+
 /* Asks that the range be read soon: caches and the page cache are filled.
  * Damage is not reported here.
  */

@@ -115,6 +115,15 @@ rawview_pread (rawview_image *image, void *buf, size_t len, uint64_t off,
 }
 
 int
+rawview_salvage (rawview_image *image, void *buf, size_t len, uint64_t off,
+                 rawview_lost_cb cb, void *opaque, rawview_error *err)
+{
+  if (rv_image_check_range (image, len, off, err) == -1)
+    return -1;
+  return rv_engine_salvage (image->engine, buf, len, off, cb, opaque, err);
+}
+
+int
 rawview_prefetch (rawview_image *image, uint64_t len, uint64_t off,
                   rawview_error *err)
 {

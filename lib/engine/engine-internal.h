@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What engine.c, read.c and extents.c share. */
+/* What engine.c, read.c, extents.c and others share. */
 
 #ifndef RV_ENGINE_INTERNAL_H
 #define RV_ENGINE_INTERNAL_H
@@ -65,6 +65,10 @@ rv_engine_leave (struct rv_engine *e, unsigned phase)
 /* Decodes a COMPRESSED unit into the cache, for one who will pass by. */
 void rv_engine_decode_ahead (struct rv_engine *engine,
                              const struct rv_map *map);
+
+/* Reads all of one run, which map found at off, between enter and leave. */
+int rv_engine_read_run (struct rv_engine *engine, const struct rv_map *map,
+                        void *buf, uint64_t off, rawview_error *err);
 
 /*--- write.c ------------------------------------------------------------*/
 

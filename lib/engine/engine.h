@@ -25,6 +25,9 @@ void rv_engine_free (struct rv_engine *engine);
 /* Contracts as the functions of rawview.h; the range is inside the disk. */
 int rv_engine_pread (struct rv_engine *engine, void *buf, size_t len,
                      uint64_t off, rawview_error *err);
+int rv_engine_salvage (struct rv_engine *engine, void *buf, size_t len,
+                       uint64_t off, rawview_lost_cb cb, void *opaque,
+                       rawview_error *err);
 int rv_engine_extents (struct rv_engine *engine, uint64_t len, uint64_t off,
                        unsigned flags, rawview_extent_cb cb, void *opaque,
                        rawview_error *err);

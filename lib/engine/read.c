@@ -286,3 +286,25 @@ rv_engine_pread (struct rv_engine *e, void *buf, size_t len, uint64_t off,
   atomic_fetch_sub (&e->reading, 1);
   return r;
 }
+
+int
+rv_engine_read_run (struct rv_engine *e, const struct rv_map *map, void *buf,
+                    uint64_t off, rawview_error *err)
+{
+  struct batch b;
+  int r;
+
+  b.engine = e;
+  b.len = 0;
+  b.failed = false;
+  b.use = RV_CACHE_PASSING;
+  b.ahead = false;
+  atomic_fetch_add (&e->reading, 1);
+  pthread_mutex_init (&b.lock, NULL);
+  r = read_run (&b, map, off, buf, err);
+  if (r == 0)
+    r = batch_flush (&b, err);
+  pthread_mutex_destroy (&b.lock);
+  atomic_fetch_sub (&e->reading, 1);
+  return r;
+}
