@@ -40,6 +40,19 @@ struct opening {
   struct rv_import import;
 };
 
+/*--- Rescue -------------------------------------------------------------*/
+
+/* May reading go on without the file of which this was said?  Not if it was
+ * refused, or if it is none of ours to judge.
+ */
+static bool
+may_go_without (const struct opening *o, const rawview_error *why)
+{
+  return o->opts->rescue &&
+         (why->kind == RAWVIEW_ERROR_IO || why->kind == RAWVIEW_ERROR_CORRUPT ||
+          why->kind == RAWVIEW_ERROR_FORMAT);
+}
+
 /*--- Bytes --------------------------------------------------------------*/
 
 static struct rv_io_file_options
@@ -58,7 +71,7 @@ file_options (const rawview_options *opts, bool writable, bool *lock_missing)
 static bool
 is_for_writing (const rawview_options *opts)
 {
-  return opts->writable && !rv_options_have_overlay (opts);
+  return opts->writable && !opts->rescue && !rv_options_have_overlay (opts);
 }
 
 static void
@@ -307,7 +320,8 @@ format_params (const struct opening *o, unsigned depth)
     .warnings = &o->image->warnings,
     .max_size = o->opts->max_size,
     .snapshot = depth == 0 ? o->opts->snapshot : NULL,
-    .allow_truncated = o->opts->allow_truncated,
+    .allow_truncated = o->opts->allow_truncated || o->opts->rescue,
+    .rescue = o->opts->rescue,
     .has_data_file = depth == 0 && o->opts->data_file,
   };
 }
@@ -338,8 +352,8 @@ open_once (struct opening *o, struct rv_format *f, const struct rv_ref *ref,
 }
 
 static int
-attach_ref (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
-            rawview_error *err)
+attach_file (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
+             rawview_error *err)
 {
   struct rv_format_params params = format_params (o, depth);
   struct rv_permit permit;
@@ -355,6 +369,24 @@ attach_ref (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
   if (r == -1)
     return -1;
   return f->ops->attach (f, ref, io, &params, err);
+}
+
+static int
+attach_ref (struct opening *o, struct rv_format *f, unsigned depth, size_t ref,
+            rawview_error *err)
+{
+  struct rv_format_params params = format_params (o, depth);
+  rawview_error why;
+
+  if (attach_file (o, f, depth, ref, &why) == 0)
+    return 0;
+  if (f->refs.ptr[ref].role != RV_REF_EXTENT || !may_go_without (o, &why)) {
+    if (err)
+      *err = why;
+    return -1;
+  }
+  rv_warn (&o->image->warnings, "%s; what it holds is lost", why.msg);
+  return f->ops->attach (f, ref, NULL, &params, err);
 }
 
 /* For folders, which must know extents also when one of them is missing. */
@@ -513,6 +545,50 @@ open_parent (struct opening *o, ssize_t *parent, rawview_error *err)
                             err);
 }
 
+/* What the chain has too much is closed. */
+static void
+cut_chain (struct rv_chain *chain, size_t len)
+{
+  while (chain->len > len) {
+    struct rv_format *last = chain->ptr[--chain->len];
+
+    last->ops->close (last);
+  }
+}
+
+/* Goes on without the parent if it must: what the child does not have is lost
+ * then, as nothing says what it was.
+ */
+static int
+open_parent_or_not (struct opening *o, ssize_t *parent, rawview_error *err)
+{
+  struct rv_chain *chain = &o->image->chain;
+  struct rv_format_params params = format_params (o, chain->len);
+  struct rv_format *child = chain->ptr[chain->len - 1], *missing;
+  const char *name = child->refs.ptr[*parent].name;
+  size_t len = chain->len;
+  rawview_error why;
+
+  if (open_parent (o, parent, &why) == 0)
+    return 0;
+  if (!may_go_without (o, &why)) {
+    if (err)
+      *err = why;
+    return -1;
+  }
+  cut_chain (chain, len);
+  *parent = -1;
+  rv_warn (&o->image->warnings, "%s; what is not in %s itself is lost", why.msg,
+           child->io->name);
+  if (rv_format_missing_new (name, why.msg, child->size, &params, &missing,
+                             err) == -1)
+    return -1;
+  if (rv_chain_append (chain, missing) == 0)
+    return 0;
+  missing->ops->close (missing);
+  return rv_error_nomem (err);
+}
+
 /*--- The overlay --------------------------------------------------------*/
 
 static int
@@ -667,6 +743,9 @@ open_chain (struct opening *o, struct rv_io **io, rawview_error *err)
   const struct rv_format_ops *format;
   ssize_t parent;
 
+  if (o->opts->rescue && rv_options_have_overlay (o->opts))
+    return rv_error_usage (err, "give rescue= or overlay=, not both: what is "
+                                "read with rescue= is never written");
   if (choose_top_format (o, io, &format, err) == -1 ||
       open_layer (o, *io, format, &parent, err) == -1)
     return -1;
@@ -676,7 +755,7 @@ open_chain (struct opening *o, struct rv_io **io, rawview_error *err)
                            "backing file",
                            (*io)->name);
   while (parent != -1)
-    if (open_parent (o, &parent, err) == -1)
+    if (open_parent_or_not (o, &parent, err) == -1)
       return -1;
   if (rv_options_have_overlay (o->opts) && !o->import.source->look &&
       put_overlay (o, err) == -1)
@@ -718,6 +797,7 @@ set_up_writing (struct opening *o, const struct rv_source *source)
   w->wanted = is_for_writing (o->opts) && !source->look;
   w->folder = source->folder != NULL;
   w->snapshot = o->opts->snapshot != NULL;
+  w->rescue = o->opts->rescue;
   w->check = o->opts->check;
 }
 

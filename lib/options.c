@@ -299,6 +299,13 @@ set_allow_truncated (rawview_options *o, const char *key, const char *value,
 }
 
 static int
+set_rescue (rawview_options *o, const char *key, const char *value,
+            rawview_error *err)
+{
+  return set_bool (&o->rescue, key, value, err);
+}
+
+static int
 set_max_size (rawview_options *o, const char *key, const char *value,
               rawview_error *err)
 {
@@ -410,6 +417,10 @@ static const struct option {
       "open flat files that are too short; what is missing fails to read" },
     false,
     set_allow_truncated },
+  { { "rescue", "yes|no",
+      "open damaged images too; what is lost fails to read" },
+    false,
+    set_rescue },
   { { "max-size", "SIZE", "refuse disks larger than this (default 64T)" },
     false,
     set_max_size },

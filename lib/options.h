@@ -38,6 +38,7 @@ struct rawview_options {
 
   bool allow_devices;
   bool allow_truncated;
+  bool rescue; /* read what can be read; never writable */
   uint64_t max_size;
   enum rv_locking locking;
 

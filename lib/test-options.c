@@ -154,6 +154,9 @@ switches_are_yes_or_no (void)
   CHECK (o->allow_devices);
   CHECK_SET (o, "allow-truncated", "off");
   CHECK (!o->allow_truncated);
+  CHECK_SET (o, "rescue", "on");
+  CHECK (o->rescue);
+  check_wrong ("rescue", "", "*yes or no");
   check_wrong ("allow-devices", "maybe", "*yes or no");
   CHECK_SET (o, "locking", "on");
   CHECK_EQ_INT (o->locking, RV_LOCKING_ON);

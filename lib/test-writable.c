@@ -200,6 +200,23 @@ readers_write_nothing (void)
 }
 
 static void
+what_is_rescued_is_never_written (void)
+{
+  static const char *const settings[] = { "format=raw", "rescue=yes", NULL };
+  static const char *const overlay[] = { "format=raw", "rescue=yes",
+                                         "overlay=over.qcow2", NULL };
+
+  raw_file ("disk", 'r');
+  REQUIRE_OK (open_with (&a, "disk", true, settings), err);
+  CHECK_EQ_INT (byte_at (a, 0), 'r');
+  CHECK_FAILS (rawview_make_writable (a, &err), RAWVIEW_ERROR_REFUSED,
+               "*rescue= is never written");
+  CHECK_FAILS (rawview_pwrite (a, "x", 1, 0, &err), RAWVIEW_ERROR_REFUSED, "*");
+  CHECK_FAILS (open_with (&a, "disk", true, overlay), RAWVIEW_ERROR_USAGE,
+               "*rescue= or overlay=*");
+}
+
+static void
 after_the_end_it_is_read_only (void)
 {
   raw_file ("disk", 'r');
@@ -625,6 +642,7 @@ main (void)
   RUN (what_is_written_is_read_and_in_the_file);
   RUN (requests_outside_of_the_disk_are_the_callers_mistake);
   RUN (readers_write_nothing);
+  RUN (what_is_rescued_is_never_written);
   RUN (after_the_end_it_is_read_only);
   RUN (a_sparse_vmdk_is_written_in_place);
   RUN (a_qcow2_is_written_and_checked_meanwhile);

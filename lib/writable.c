@@ -77,8 +77,8 @@ suggest_overlay (const rawview_image *image, const rawview_error *e,
                           "their own";
   int room = sizeof e->msg - 1 - strlen (way);
 
-  if (image->writing.overlay || e->kind == RAWVIEW_ERROR_NOMEM ||
-      strstr (e->msg, "overlay=")) {
+  if (image->writing.overlay || image->writing.rescue ||
+      e->kind == RAWVIEW_ERROR_NOMEM || strstr (e->msg, "overlay=")) {
     if (err)
       *err = *e;
     return -1;
@@ -164,6 +164,11 @@ check_kind (const rawview_image *image, rawview_error *err)
   if (atomic_load (&w->finished))
     return rv_error_usage (err, "%s: writing has been finished; open it again",
                            f->io->name);
+  if (w->rescue)
+    return rv_error_refused (err,
+                             "%s: what is opened with rescue= is never "
+                             "written",
+                             f->io->name);
   if (!w->wanted)
     return rv_error_usage (err, "%s was opened for reading only", f->io->name);
   if (w->snapshot && !w->overlay)

@@ -24,6 +24,7 @@ struct rv_writing {
   bool overlay;        /* what is written is an overlay */
   bool snapshot;       /* an internal snapshot is shown */
   bool member;         /* of an OVA */
+  bool rescue;         /* perhaps damaged: it is never written */
   bool folder;         /* one of many in a folder */
   enum rv_check check; /* before the first change */
   struct rv_base base; /* the container's folder, for what lies beside it */

@@ -68,6 +68,8 @@ bool params_is_folder (const struct params *params);
   "                     Open block devices too.\n" \
   "allow-truncated=yes|no\n" \
   "                     Open flat files that are too short.\n" \
+  "rescue=yes|no        Open damaged images too; what is lost fails to " \
+  "read.\n" \
   "max-size=SIZE        Refuse larger disks (default 64T).\n" \
   "cache=SIZE           Memory for decompressed clusters (default 64M).\n" \
   "workers=N            Threads for decompression (default: the CPUs).\n" \

@@ -6,7 +6,7 @@
 _rawview_image_options='
   --allow-devices --allow-truncated --cache --check --connections --data-file
   --disk --fd --format --locking --max-size --overlay --overlay-dir --parent
-  --parent-format --references --snapshot --workers'
+  --parent-format --references --rescue --snapshot --workers'
 
 # What may follow an option: prints the words, or fails where it is a file.
 _rawview_values ()
@@ -14,7 +14,7 @@ _rawview_values ()
   case $1 in
     --format) echo auto qcow2 vmdk raw ;;
     --parent-format) echo qcow2 vmdk raw ;;
-    --allow-devices | --allow-truncated) echo yes no ;;
+    --allow-devices | --allow-truncated | --rescue) echo yes no ;;
     --check) echo lazy full ;;
     --locking) echo auto on off ;;
     --output) echo json human ;;
@@ -35,13 +35,15 @@ _rawview_takes_value ()
   case $1 in
     --allow-devices | --allow-truncated | --cache | --check | \
       --connections | --data-file | --disk | --fd | --filter | --format | \
-      --ipaddr | --locking | --max-size | --name | --nbdkit | --output | \
+      --ipaddr | --locking | --mapfile | --max-size | --name | --nbdkit | \
+      --output | \
       --overlay | --overlay-dir | --parent | --parent-format | --pid-file | --port | \
       --references | --run | --selinux-label | --snapshot | --socket | \
       --sparse | --threads | --tls | --tls-certificates | --tls-psk | \
       --workers) ;;
     -[StUPio]) ;;
     -p) [ "$2" = serve ] ;;
+    --rescue) [ "$2" != copy ] ;;
     *) return 1 ;;
   esac
 }
@@ -52,7 +54,8 @@ _rawview_options ()
     info) echo --json --backing-chain --output ;;
     map | check) echo --json ;;
     copy)
-      echo --destination-is-zero --flush --force --progress --sparse --threads
+      echo --destination-is-zero --flush --force --mapfile --progress \
+        --sparse --threads
       ;;
     serve)
       echo --daemon --filter --ipaddr --libvirt-xml --name --nbdkit \

@@ -259,6 +259,8 @@ struct rv_format_params {
   const char *snapshot;         /* name or id; NULL: the active disk */
   bool allow_truncated;         /* missing tails of flat files become EIO */
   bool has_data_file;           /* the operator named one */
+  bool rescue; /* read what can be read: of structures that exist twice either
+                  one, and what is missing becomes EIO; never written */
 };
 
 struct rv_format {
@@ -295,8 +297,9 @@ struct rv_format_ops {
   int (*open) (struct rv_io *io, const struct rv_format_params *params,
                struct rv_format **format, rawview_error *err);
 
-  /* io of refs.ptr[ref]; the driver takes its own reference.  params as in
-   * open, valid during the call.  Optional.
+  /* io of refs.ptr[ref]; the driver takes its own reference.  NULL, only for an
+   * EXTENT and with params->rescue: it cannot be had.  params as in open, valid
+   * during the call.  Optional.
    */
   int (*attach) (struct rv_format *format, size_t ref, struct rv_io *io,
                  const struct rv_format_params *params, rawview_error *err);
@@ -353,6 +356,13 @@ extern const struct rv_format_ops *const rv_formats[];
 extern const struct rv_format_ops rv_format_raw;
 extern const struct rv_format_ops rv_format_qcow2;
 extern const struct rv_format_ops rv_format_vmdk;
+
+/* In the place of a parent that cannot be had: size bytes of which none can be
+ * read.  Takes copies of its name and of what to tell readers.
+ */
+int rv_format_missing_new (const char *name, const char *why, uint64_t size,
+                           const struct rv_format_params *params,
+                           struct rv_format **format, rawview_error *err);
 
 /* How many first bytes of a file the probes look at. */
 #define RV_PROBE_LEN 4096u

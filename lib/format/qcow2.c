@@ -90,8 +90,33 @@ check_size (struct rv_qcow2 *q, uint64_t size, uint64_t max_size,
 
 /*--- The L1 table -------------------------------------------------------*/
 
+/* How many bytes of the L1 table are in the file. */
+static uint64_t
+l1_present (const struct rv_qcow2 *q, uint64_t bytes)
+{
+  uint64_t size = q->base.io->size;
+
+  return q->l1_off >= size
+             ? 0
+             : rv_min_u64 (bytes, rv_align_down (size - q->l1_off, 8));
+}
+
+/* The entries that are missing become ones that cannot be right. */
 static int
-load_l1 (struct rv_qcow2 *q, rawview_error *err)
+read_l1 (struct rv_qcow2 *q, uint64_t bytes, rawview_error *err)
+{
+  uint64_t have = l1_present (q, bytes);
+
+  q->base.table_bytes = bytes;
+  q->l1 = malloc (bytes);
+  if (q->l1 == NULL)
+    return rv_error_nomem (err);
+  memset ((uint8_t *) q->l1 + have, 0xff, bytes - have);
+  return have ? rv_io_pread (q->base.io, q->l1, have, q->l1_off, err) : 0;
+}
+
+static int
+load_l1 (struct rv_qcow2 *q, bool rescue, rawview_error *err)
 {
   const char *name = q->base.io->name;
   unsigned shift = q->header.cluster_bits + rv_qcow2_l2_bits (&q->header);
@@ -115,18 +140,14 @@ load_l1 (struct rv_qcow2 *q, rawview_error *err)
                              "%s: the QCOW2 L1 table offset %#jx is not that "
                              "of a cluster behind the header",
                              name, (uintmax_t) q->l1_off);
-  if (!rv_range_fits (q->l1_off, bytes, q->base.io->size))
+  if (!rescue && l1_present (q, bytes) < bytes)
     return rv_error_corrupt (err,
                              "%s: truncated: the QCOW2 L1 table (offset %#jx, "
                              "%ju bytes) does not fit into the file of %ju "
                              "bytes",
                              name, (uintmax_t) q->l1_off, (uintmax_t) bytes,
                              (uintmax_t) q->base.io->size);
-  q->base.table_bytes = bytes;
-  q->l1 = malloc (bytes);
-  if (q->l1 == NULL)
-    return rv_error_nomem (err);
-  return rv_io_pread (q->base.io, q->l1, bytes, q->l1_off, err);
+  return read_l1 (q, bytes, err);
 }
 
 /* Its entries are looked at when somebody wants them. */
@@ -177,12 +198,14 @@ open_tables (struct rv_qcow2 *q, const struct rv_format_params *params,
 {
   q->l1_off = q->header.l1_off;
   q->l1_size = q->header.l1_size;
-  if (check_size (q, q->header.size, params->max_size, err) == -1 ||
+  if (check_size (q, q->header.size, params->max_size, err) == -1)
+    return -1;
+  if (!(params->rescue && params->snapshot == NULL) &&
       check_snapshot_table (q, err) == -1)
     return -1;
   if (params->snapshot && choose_snapshot (q, params, err) == -1)
     return -1;
-  if (load_l1 (q, err) == -1)
+  if (load_l1 (q, params->rescue, err) == -1)
     return -1;
   if (rv_qcow2_metadata_init (&q->metadata, q->base.io, &q->header, q->l1,
                               q->l1_off, q->l1_size, err) == -1)

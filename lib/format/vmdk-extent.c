@@ -39,8 +39,18 @@ read_footer (struct rv_io *io, struct rv_vmdk_header *h, rawview_error *err)
                                err);
 }
 
+/* Without its footer, a stream's directory is outside the file. */
 static int
-read_hosted (struct rv_io *io, struct rv_vmdk_layout *layout,
+rescue_hosted (struct rv_io *io, struct rv_vmdk_header *h,
+               struct rv_vmdk_layout *layout, rawview_error *err)
+{
+  if (h->gd_sector == RV_VMDK_GD_AT_END)
+    read_footer (io, h, NULL);
+  return rv_vmdk_header_rescue (h, io->size, io->name, layout, err);
+}
+
+static int
+read_hosted (struct rv_io *io, bool rescue, struct rv_vmdk_layout *layout,
              rawview_error *err)
 {
   uint8_t buf[RV_VMDK_HEADER_LEN];
@@ -50,6 +60,8 @@ read_hosted (struct rv_io *io, struct rv_vmdk_layout *layout,
   if (read_head (io, buf, sizeof buf, &head, err) == -1 ||
       rv_vmdk_header_parse (head, io->name, &h, err) == -1)
     return -1;
+  if (rescue)
+    return rescue_hosted (io, &h, layout, err);
   if (h.gd_sector == RV_VMDK_GD_AT_END && read_footer (io, &h, err) == -1)
     return -1;
   return rv_vmdk_header_layout (&h, io->size, io->name, layout, err);
@@ -84,11 +96,12 @@ read_sesparse (struct rv_io *io, struct rv_vmdk_layout *layout,
 
 int
 rv_vmdk_extent_read_layout (enum rv_vmdk_type type, struct rv_io *io,
-                            struct rv_vmdk_layout *layout, rawview_error *err)
+                            bool rescue, struct rv_vmdk_layout *layout,
+                            rawview_error *err)
 {
   switch (type) {
   case RV_VMDK_SPARSE:
-    return read_hosted (io, layout, err);
+    return read_hosted (io, rescue, layout, err);
   case RV_VMDK_VMFSSPARSE:
     return read_cowd (io, layout, err);
   case RV_VMDK_SESPARSE:
@@ -151,8 +164,13 @@ take_sparse (struct rv_vmdk *vmdk, struct rv_vmdk_extent *e, struct rv_io *io,
     rv_warn (params->warnings,
              "%s: was not closed cleanly: what was written last may be missing",
              io->name);
-  if (rv_vmdk_grains_open (&e->grains, io, l, e->len, params->tables,
-                           &vmdk->gd_budget, err) == -1)
+  if (l->gd_missing)
+    rv_warn (params->warnings, "%s: its grain directory is missing; %s",
+             io->name,
+             l->gd_off ? "the redundant one is used"
+                       : "the grains were looked for by their markers");
+  if (rv_vmdk_grains_open (&e->grains, io, l, e->len, params, &vmdk->gd_budget,
+                           err) == -1)
     return -1;
   vmdk->base.table_bytes +=
       rv_vmdk_gd_len (l) +
@@ -219,7 +237,7 @@ rv_vmdk_extent_map (const struct rv_vmdk *vmdk, const struct rv_vmdk_extent *e,
   }
   if (e->io == NULL) {
     *damaged = len;
-    return rv_error_corrupt (err, "%s: extent file \"%s\" is not open",
+    return rv_error_corrupt (err, "%s: the extent file \"%s\" is missing",
                              vmdk->base.io->name, e->name);
   }
   if (rv_vmdk_extent_is_flat (e))

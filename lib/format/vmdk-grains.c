@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/vmdk-descriptor.h"
+#include "format/vmdk-found.h"
 #include "format/vmdk-grains.h"
 #include "format/vmdk-stream.h"
 #include "format/vmdk-write.h"
@@ -16,7 +17,8 @@
 /*--- Opening ------------------------------------------------------------*/
 
 static int
-read_directory (struct rv_vmdk_grains *g, uint64_t *budget, rawview_error *err)
+read_directory (struct rv_vmdk_grains *g, uint64_t off, uint8_t **directory,
+                uint64_t *budget, rawview_error *err)
 {
   uint64_t len = rv_vmdk_gd_len (&g->layout);
 
@@ -25,10 +27,49 @@ read_directory (struct rv_vmdk_grains *g, uint64_t *budget, rawview_error *err)
         err, "%s: the grain directories of the disk together pass %u bytes",
         g->io->name, RV_MAX_L1_BYTES);
   *budget -= len;
-  g->gd = malloc (len);
-  if (g->gd == NULL)
+  *directory = malloc (len);
+  if (*directory == NULL)
     return rv_error_nomem (err);
-  return rv_io_pread (g->io, g->gd, len, g->layout.gd_off, err);
+  return rv_io_pread (g->io, *directory, len, off, err);
+}
+
+/* What the storage cannot read of a directory is made of entries that make no
+ * sense.
+ */
+static int
+rescue_directory (struct rv_vmdk_grains *g, uint64_t off, uint8_t **directory,
+                  uint64_t *budget, rawview_error *err)
+{
+  rawview_error why;
+
+  if (read_directory (g, off, directory, budget, &why) == 0)
+    return 0;
+  if (*directory == NULL || why.kind != RAWVIEW_ERROR_IO) {
+    if (err)
+      *err = why;
+    return -1;
+  }
+  memset (*directory, 0xff, rv_vmdk_gd_len (&g->layout));
+  return 0;
+}
+
+/* The directory, both if there are two, or what stands for it. */
+static int
+rescue_directories (struct rv_vmdk_grains *g, uint64_t *budget,
+                    rawview_error *err)
+{
+  struct rv_vmdk_layout *l = &g->layout;
+
+  if (l->gd_off == 0 &&
+      rv_vmdk_found_new (g->io, l, &l->gd_off, &g->found, err) == -1)
+    return -1;
+  if (g->found)
+    return 0;
+  if (rescue_directory (g, l->gd_off, &g->gd, budget, err) == -1)
+    return -1;
+  return l->rgd_off && l->kind == RV_VMDK_HOSTED
+             ? rescue_directory (g, l->rgd_off, &g->rgd, budget, err)
+             : 0;
 }
 
 /* Remembers the tables that the directory points to. */
@@ -54,7 +95,7 @@ find_metadata (struct rv_vmdk_grains *g, rawview_error *err)
   const struct rv_vmdk_layout *l = &g->layout;
   struct rv_vmdk_ranges *m = &g->metadata;
 
-  if (l->kind == RV_VMDK_SE)
+  if (l->kind == RV_VMDK_SE || g->found)
     return 0;
   rv_vmdk_ranges_add_fixed (m, 0, l->header_len);
   rv_vmdk_ranges_add_fixed (m, l->descriptor_off, l->descriptor_len);
@@ -62,6 +103,9 @@ find_metadata (struct rv_vmdk_grains *g, rawview_error *err)
   if (l->rgd_off)
     rv_vmdk_ranges_add_fixed (m, l->rgd_off, rv_vmdk_gd_len (l));
   m->table_len = rv_vmdk_table_len (l);
+  /* Rescue: wrong entries must not make good grains unreadable. */
+  if (g->rgd)
+    return 0;
   m->tables = reallocarray (NULL, l->gd_entries, sizeof *m->tables);
   if (m->tables == NULL)
     return rv_error_nomem (err);
@@ -73,19 +117,23 @@ find_metadata (struct rv_vmdk_grains *g, rawview_error *err)
 int
 rv_vmdk_grains_open (struct rv_vmdk_grains *g, struct rv_io *io,
                      const struct rv_vmdk_layout *layout, uint64_t size,
-                     struct rv_tables *tables, uint64_t *budget,
+                     const struct rv_format_params *params, uint64_t *budget,
                      rawview_error *err)
 {
+  int r;
+
   memset (g, 0, sizeof *g);
   g->layout = *layout;
   g->io = io;
-  g->tables = tables;
+  g->tables = params->tables;
   g->size = size;
-  if (read_directory (g, budget, err) == -1 || find_metadata (g, err) == -1) {
+  r = params->rescue ? rescue_directories (g, budget, err)
+                     : read_directory (g, layout->gd_off, &g->gd, budget, err);
+  if (r == 0)
+    r = find_metadata (g, err);
+  if (r == -1)
     rv_vmdk_grains_release (g);
-    return -1;
-  }
-  return 0;
+  return r;
 }
 
 void
@@ -93,6 +141,8 @@ rv_vmdk_grains_release (struct rv_vmdk_grains *g)
 {
   rv_vmdk_growth_free (g->growth);
   rv_vmdk_ranges_release (&g->metadata);
+  rv_vmdk_found_free (g->found);
+  free (g->rgd);
   free (g->gd);
   memset (g, 0, sizeof *g);
 }
@@ -238,30 +288,44 @@ report_bad (const struct rv_vmdk_grains *g, uint64_t off, const char *what,
       (uintmax_t) off, what, (uintmax_t) e->raw, e->why);
 }
 
-static int
-map_in_table (const struct rv_vmdk_grains *g, const uint8_t *table,
-              uint64_t off, uint64_t len, struct rv_map *map, uint64_t *damaged,
-              rawview_error *err)
+int
+rv_vmdk_grains_map_entry (const struct rv_vmdk_grains *g, uint64_t off,
+                          uint64_t len, const struct rv_vmdk_entry *e,
+                          struct rv_map *map, uint64_t *damaged,
+                          rawview_error *err)
 {
   uint64_t within = off % g->layout.grain;
+
+  len = rv_min_u64 (len, g->layout.grain - within);
+  *damaged = len;
+  if (e->state == RV_VMDK_BAD)
+    return report_bad (g, off, "grain table", e, err);
+  if (e->state == RV_VMDK_STORED && g->layout.compressed) {
+    rv_vmdk_grains_map_compressed (g, off, len, e, map);
+    return 0;
+  }
+  *map = (struct rv_map){ .io = g->io, .len = len };
+  if (e->state == RV_VMDK_STORED) {
+    map->kind = RV_MAP_DATA;
+    map->host_off = e->off + within;
+  }
+  else
+    set_absent (map, e->state);
+  return 0;
+}
+
+int
+rv_vmdk_grains_map_table (const struct rv_vmdk_grains *g, const uint8_t *table,
+                          uint64_t off, uint64_t len, struct rv_map *map,
+                          uint64_t *damaged, rawview_error *err)
+{
   struct rv_vmdk_entry e;
 
   rv_vmdk_grains_entry (g, off / g->layout.grain, table, &e);
-  if (e.state == RV_VMDK_BAD) {
-    *damaged = rv_min_u64 (len, g->layout.grain - within);
-    return report_bad (g, off, "grain table", &e, err);
-  }
-  if (e.state == RV_VMDK_STORED && g->layout.compressed) {
-    rv_vmdk_grains_map_compressed (g, off, len, &e, map);
-    return 0;
-  }
-  map->len = measure_run (g, table, off, len, &e);
-  if (e.state == RV_VMDK_STORED) {
-    map->kind = RV_MAP_DATA;
-    map->host_off = e.off + within;
-  }
-  else
-    set_absent (map, e.state);
+  if (rv_vmdk_grains_map_entry (g, off, len, &e, map, damaged, err) == -1)
+    return -1;
+  if (map->kind != RV_MAP_COMPRESSED)
+    map->len = measure_run (g, table, off, len, &e);
   return 0;
 }
 
@@ -277,6 +341,10 @@ rv_vmdk_grains_map (const struct rv_vmdk_grains *g, uint64_t off, uint64_t len,
 
   *map = (struct rv_map){ .io = g->io };
   *damaged = rv_min_u64 (len, span - off % span);
+  if (g->found)
+    return rv_vmdk_grains_map_found (g, off, len, map, damaged, err);
+  if (g->rgd)
+    return rv_vmdk_grains_map_twice (g, off, *damaged, map, damaged, err);
   rv_vmdk_grains_table (g, off / span, &e);
   if (e.state == RV_VMDK_BAD)
     return report_bad (g, off, "grain directory", &e, err);
@@ -287,7 +355,7 @@ rv_vmdk_grains_map (const struct rv_vmdk_grains *g, uint64_t off, uint64_t len,
   if (rv_tables_pin (g->tables, g->io, e.off, rv_vmdk_table_len (&g->layout),
                      &table, &bytes, err) == -1)
     return -1;
-  r = map_in_table (g, bytes, off, len, map, damaged, err);
+  r = rv_vmdk_grains_map_table (g, bytes, off, len, map, damaged, err);
   rv_table_unpin (g->tables, table);
   return r;
 }
@@ -303,6 +371,8 @@ rv_vmdk_grains_tables_of (const struct rv_vmdk_grains *g, uint64_t off,
   struct rv_vmdk_entry e;
   int r = 0;
 
+  if (g->found)
+    return 0;
   for (uint64_t i = off / span; r == 0 && i * span < off + len; i++) {
     rv_vmdk_grains_table (g, i, &e);
     if (e.state == RV_VMDK_STORED)

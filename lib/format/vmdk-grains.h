@@ -15,6 +15,7 @@
 #include "format/vmdk-layout.h"
 #include "format/vmdk-ranges.h"
 
+struct rv_vmdk_found;
 struct rv_vmdk_growth;
 
 struct rv_vmdk_grains {
@@ -23,6 +24,8 @@ struct rv_vmdk_grains {
   struct rv_tables *tables;
   uint64_t size; /* guest bytes in use, at most layout.capacity */
   uint8_t *gd;   /* as it lies in the file */
+  uint8_t *rgd;  /* rescue: the second directory, NULL if there is none */
+  struct rv_vmdk_found *found; /* rescue: in place of a directory */
   struct rv_vmdk_ranges metadata;
   _Atomic (struct rv_vmdk_growth *) growth; /* NULL: is not written */
 };
@@ -49,8 +52,8 @@ struct rv_vmdk_entry {
  */
 int rv_vmdk_grains_open (struct rv_vmdk_grains *g, struct rv_io *io,
                          const struct rv_vmdk_layout *layout, uint64_t size,
-                         struct rv_tables *tables, uint64_t *budget,
-                         rawview_error *err);
+                         const struct rv_format_params *params,
+                         uint64_t *budget, rawview_error *err);
 void rv_vmdk_grains_release (struct rv_vmdk_grains *g);
 
 /* The directory entry of table i. */
@@ -77,6 +80,28 @@ void rv_vmdk_grains_judge (const struct rv_vmdk_grains *g, uint64_t grain,
 int rv_vmdk_grains_map (const struct rv_vmdk_grains *g, uint64_t off,
                         uint64_t len, struct rv_map *map, uint64_t *damaged,
                         rawview_error *err);
+
+/* Like rv_vmdk_grains_map, with the table that has off at hand. */
+int rv_vmdk_grains_map_table (const struct rv_vmdk_grains *g,
+                              const uint8_t *table, uint64_t off, uint64_t len,
+                              struct rv_map *map, uint64_t *damaged,
+                              rawview_error *err);
+
+/* The answer for a grain whose entry is known, as far as that grain goes. */
+int rv_vmdk_grains_map_entry (const struct rv_vmdk_grains *g, uint64_t off,
+                              uint64_t len, const struct rv_vmdk_entry *entry,
+                              struct rv_map *map, uint64_t *damaged,
+                              rawview_error *err);
+
+/* For vmdk-grains.c, in vmdk-rescue.c: by whichever of both tables makes sense;
+ * and by what was found.
+ */
+int rv_vmdk_grains_map_twice (const struct rv_vmdk_grains *g, uint64_t off,
+                              uint64_t len, struct rv_map *map,
+                              uint64_t *damaged, rawview_error *err);
+int rv_vmdk_grains_map_found (const struct rv_vmdk_grains *g, uint64_t off,
+                              uint64_t len, struct rv_map *map,
+                              uint64_t *damaged, rawview_error *err);
 
 /* Like rv_format_ops.tables_of, with offsets in the extent; what cb has
  * returned last.

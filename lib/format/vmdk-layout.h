@@ -32,6 +32,9 @@ struct rv_vmdk_layout {
   uint64_t gd_entries;     /* as many as capacity needs */
   uint64_t rgd_off;        /* second directory, 0 if there is none */
   bool rgd_missing;        /* there should be one, but not inside the file */
+  bool gd_missing;         /* rescue: gd_off is that of the second, or 0: look
+                              for the grains from grains_off on */
+  uint64_t grains_off;     /* HOSTED: where the header has them begin */
   uint64_t header_len;     /* at the beginning of the file */
   uint64_t descriptor_off; /* embedded text, with descriptor_len 0: none */
   uint64_t descriptor_len;

@@ -193,7 +193,8 @@ open_sparse (struct rv_vmdk *v, const struct rv_format_params *params,
   CLEANUP_FREE char *text = NULL;
   struct rv_vmdk_layout l;
 
-  if (rv_vmdk_extent_read_layout (RV_VMDK_SPARSE, io, &l, err) == -1)
+  if (rv_vmdk_extent_read_layout (RV_VMDK_SPARSE, io, params->rescue, &l,
+                                  err) == -1)
     return -1;
   if (l.descriptor_len == 0)
     return refuse_bare (io, "hosted sparse", err);

@@ -12,14 +12,6 @@
 #include "util/checked.h"
 #include "util/error.h"
 
-enum marker {
-  MARKER_EOS,
-  MARKER_GT,
-  MARKER_GD,
-  MARKER_FOOTER,
-  MARKER_PROGRESS
-};
-
 /* What follows a marker that we do not use. */
 #define MAX_PAYLOAD_SECTORS 2048u
 
@@ -137,13 +129,13 @@ check_count (const struct rv_vmdk_pass *p, uint64_t count, uint64_t len,
 }
 
 static int
-take_counted (struct rv_vmdk_pass *p, enum marker type, uint64_t count,
+take_counted (struct rv_vmdk_pass *p, uint32_t type, uint64_t count,
               rawview_error *err)
 {
   uint64_t end = rv_vmdk_pass_here (p) + count * RV_VMDK_SECTOR;
-  int r = type == MARKER_GT   ? rv_vmdk_pass_take_table (p, err)
-          : type == MARKER_GD ? rv_vmdk_pass_take_directory (p, err)
-                              : 0;
+  int r = type == RV_VMDK_MARKER_GT   ? rv_vmdk_pass_take_table (p, err)
+          : type == RV_VMDK_MARKER_GD ? rv_vmdk_pass_take_directory (p, err)
+                                      : 0;
 
   if (r == -1)
     return -1;
@@ -160,19 +152,19 @@ rv_vmdk_pass_take_marker (struct rv_vmdk_pass *p, const uint8_t *sector,
   int r = 0;
 
   switch (type) {
-  case MARKER_EOS:
+  case RV_VMDK_MARKER_EOS:
     return take_end (p, sector, err) == -1 ? -1 : 1;
-  case MARKER_FOOTER:
+  case RV_VMDK_MARKER_FOOTER:
     return take_footer (p, sector, err) == -1 ? -1 : 1;
-  case MARKER_GT:
+  case RV_VMDK_MARKER_GT:
     r = check_count (p, count, rv_vmdk_table_len (&p->layout), "grain table",
                      err);
     break;
-  case MARKER_GD:
+  case RV_VMDK_MARKER_GD:
     r = check_count (p, count, rv_vmdk_gd_len (&p->layout), "grain directory",
                      err);
     break;
-  case MARKER_PROGRESS:
+  case RV_VMDK_MARKER_PROGRESS:
     r = check_count (p, count, 0, "progress", err);
     break;
   default:

@@ -192,32 +192,45 @@ rv_vmdk_header_descriptor (const struct rv_vmdk_header *h, uint64_t file_size,
 }
 
 static int
-locate_directories (const struct rv_vmdk_header *h, uint64_t file_size,
-                    const char *file, struct rv_vmdk_layout *l,
-                    rawview_error *err)
+count_tables (struct rv_vmdk_layout *l, const char *file, rawview_error *err)
 {
-  uint64_t sectors;
-
   l->gd_entries = rv_div_up (l->capacity, rv_vmdk_table_span (l));
   if (l->gd_entries > RV_MAX_L1_BYTES / l->entry_size)
     return rv_error_limit (
         err, "%s: a grain directory of %ju entries, at most %u", file,
         (uintmax_t) l->gd_entries, RV_MAX_L1_BYTES / l->entry_size);
-  sectors = rv_div_up (rv_vmdk_gd_len (l), RV_VMDK_SECTOR);
-  if (locate (h->gd_sector, sectors, file_size, file, "grain directory",
-              &l->gd_off, err) == -1)
+  return 0;
+}
+
+static int
+locate_directory (uint64_t sector, uint64_t file_size, const char *file,
+                  const struct rv_vmdk_layout *l, uint64_t *off,
+                  rawview_error *err)
+{
+  uint64_t sectors = rv_div_up (rv_vmdk_gd_len (l), RV_VMDK_SECTOR);
+
+  if (locate (sector, sectors, file_size, file, "grain directory", off, err) ==
+      -1)
     return -1;
-  if (rv_ranges_overlap (l->gd_off, rv_vmdk_gd_len (l), l->descriptor_off,
+  if (rv_ranges_overlap (*off, rv_vmdk_gd_len (l), l->descriptor_off,
                          l->descriptor_len))
     return rv_error_corrupt (
         err, "%s: the grain directory lies inside the descriptor", file);
-  /* A second directory is only of use to writers and to rawview_check. */
+  return 0;
+}
+
+/* A second directory is only of use to writers, rawview_check and rescue. */
+static void
+locate_second (const struct rv_vmdk_header *h, uint64_t file_size,
+               const char *file, struct rv_vmdk_layout *l)
+{
+  uint64_t sectors = rv_div_up (rv_vmdk_gd_len (l), RV_VMDK_SECTOR);
+
   l->rgd_missing = (h->flags & RV_VMDK_FLAG_RGD) &&
                    locate (h->rgd_sector, sectors, file_size, file,
                            "second grain directory", &l->rgd_off, NULL) == -1;
   if (l->rgd_missing)
     l->rgd_off = 0;
-  return 0;
 }
 
 struct rv_vmdk_layout
@@ -239,12 +252,28 @@ rv_vmdk_header_fields (const struct rv_vmdk_header *h)
   };
 }
 
+/* All but the directories. */
+static int
+begin_layout (const struct rv_vmdk_header *h, uint64_t file_size,
+              const char *file, struct rv_vmdk_layout *l, rawview_error *err)
+{
+  *l = rv_vmdk_header_fields (h);
+  if (h->overhead <= file_size / RV_VMDK_SECTOR)
+    l->grains_off = h->overhead * RV_VMDK_SECTOR;
+  if (!l->compressed)
+    l->data_off = l->grains_off;
+  if (rv_vmdk_header_descriptor (h, file_size, file, &l->descriptor_off,
+                                 &l->descriptor_len, err) == -1)
+    return -1;
+  return count_tables (l, file, err);
+}
+
 int
 rv_vmdk_header_layout (const struct rv_vmdk_header *h, uint64_t file_size,
                        const char *file, struct rv_vmdk_layout *layout,
                        rawview_error *err)
 {
-  struct rv_vmdk_layout l = rv_vmdk_header_fields (h);
+  struct rv_vmdk_layout l;
 
   if (h->overhead > file_size / RV_VMDK_SECTOR)
     return rv_error_corrupt (
@@ -252,12 +281,43 @@ rv_vmdk_header_layout (const struct rv_vmdk_header *h, uint64_t file_size,
         "%s: the file of %ju bytes is shorter than its own tables (%ju "
         "sectors): it is cut or still being written",
         file, (uintmax_t) file_size, (uintmax_t) h->overhead);
-  if (!l.compressed)
-    l.data_off = h->overhead * RV_VMDK_SECTOR;
-  if (rv_vmdk_header_descriptor (h, file_size, file, &l.descriptor_off,
-                                 &l.descriptor_len, err) == -1 ||
-      locate_directories (h, file_size, file, &l, err) == -1)
+  if (begin_layout (h, file_size, file, &l, err) == -1 ||
+      locate_directory (h->gd_sector, file_size, file, &l, &l.gd_off, err) ==
+          -1)
     return -1;
+  locate_second (h, file_size, file, &l);
+  *layout = l;
+  return 0;
+}
+
+/* Markers may begin behind what else is known to be there. */
+static uint64_t
+first_marker (const struct rv_vmdk_layout *l)
+{
+  uint64_t off = rv_max_u64 (l->grains_off, l->header_len);
+
+  return rv_max_u64 (off, l->descriptor_off + l->descriptor_len);
+}
+
+int
+rv_vmdk_header_rescue (const struct rv_vmdk_header *h, uint64_t file_size,
+                       const char *file, struct rv_vmdk_layout *layout,
+                       rawview_error *err)
+{
+  struct rv_vmdk_layout l;
+
+  if (begin_layout (h, file_size, file, &l, err) == -1)
+    return -1;
+  locate_second (h, file_size, file, &l);
+  if (locate_directory (h->gd_sector, file_size, file, &l, &l.gd_off, err) ==
+      -1) {
+    if (l.rgd_off == 0 && !l.has_lba)
+      return -1;
+    l.gd_missing = true;
+    l.gd_off = l.rgd_off;
+    l.rgd_off = 0;
+    l.grains_off = first_marker (&l);
+  }
   *layout = l;
   return 0;
 }

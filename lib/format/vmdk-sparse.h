@@ -54,6 +54,14 @@ int rv_vmdk_header_layout (const struct rv_vmdk_header *header,
                            uint64_t file_size, const char *file,
                            struct rv_vmdk_layout *layout, rawview_error *err);
 
+/* The same for a file that is damaged: it may end before its tables do, and if
+ * the directory is outside the file it is the second one, or, for a stream with
+ * markers, none: see layout->gd_missing.
+ */
+int rv_vmdk_header_rescue (const struct rv_vmdk_header *header,
+                           uint64_t file_size, const char *file,
+                           struct rv_vmdk_layout *layout, rawview_error *err);
+
 /* Only where the embedded text lies; *len 0 if there is none. */
 int rv_vmdk_header_descriptor (const struct rv_vmdk_header *header,
                                uint64_t file_size, const char *file,

@@ -8,8 +8,6 @@
 #include "format/vmdk-stream.h"
 #include "util/error.h"
 
-#define MARKER_FOOTER 3u
-
 /*--- Footer -------------------------------------------------------------*/
 
 static bool
@@ -49,7 +47,7 @@ find_last_sector (struct rv_view tail, const char *file, size_t *at,
 static int
 check_marker (const uint8_t *p, const char *file, rawview_error *err)
 {
-  if (rv_le32 (p + 8) != 0 || rv_le32 (p + 12) != MARKER_FOOTER ||
+  if (rv_le32 (p + 8) != 0 || rv_le32 (p + 12) != RV_VMDK_MARKER_FOOTER ||
       !is_zero (p + 16, RV_VMDK_SECTOR - 16))
     return rv_error_corrupt (
         err,

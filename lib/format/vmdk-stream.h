@@ -11,6 +11,17 @@
 #include "format/format.h"
 #include "format/vmdk-sparse.h"
 
+/* The type of a marker, at byte 12 of its sector, where the size is 0.  The
+ * first eight bytes are how many sectors follow.
+ */
+enum {
+  RV_VMDK_MARKER_EOS,
+  RV_VMDK_MARKER_GT,
+  RV_VMDK_MARKER_GD,
+  RV_VMDK_MARKER_FOOTER,
+  RV_VMDK_MARKER_PROGRESS,
+};
+
 /* The footer is the last three sectors: its marker, a copy of the header, and
  * an empty sector as end-of-stream marker.  Some programs pad the file.
  */

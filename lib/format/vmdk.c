@@ -96,10 +96,12 @@ vmdk_attach (struct rv_format *format, size_t ref, struct rv_io *io,
   struct rv_vmdk_extent *e = &v->extents[v->ref_extents[ref]];
   struct rv_vmdk_layout l = { 0 };
 
+  if (io == NULL)
+    return --v->nr_missing ? 0 : rv_vmdk_add_facts (v, err);
   if (rv_io_same (io, format->io))
     return rv_error_refused (
         err, "%s: the descriptor names itself as an extent", io->name);
-  if (rv_vmdk_extent_read_layout (e->type, io, &l, err) == -1 ||
+  if (rv_vmdk_extent_read_layout (e->type, io, params->rescue, &l, err) == -1 ||
       rv_vmdk_extent_set_io (v, e, io, &l, params, err) == -1)
     return -1;
   warn_about_overlap (v, e, params->warnings);

@@ -6,6 +6,7 @@
  *   vmdk-sparse.c, -stream.c, -cowd.c, -sesparse.c   headers -> vmdk-layout.h
  *   vmdk-entry.c, vmdk-ranges.c             what a table entry means
  *   vmdk-grains.c                           where a grain of an extent lives
+ *   vmdk-rescue.c, vmdk-found*.c            and where it lives in a damaged one
  *   vmdk-extent.c                           where a byte of an extent lives
  *   vmdk-open.c                             the container -> extents, refs
  *   vmdk.c                                  the disk: extents one after another
@@ -50,9 +51,11 @@ struct rv_vmdk {
 
 /*--- vmdk-extent.c ------------------------------------------------------*/
 
-/* Reads the headers of a sparse extent of this type. */
+/* Reads the headers of a sparse extent of this type; rescue: as far as they are
+ * good, see rv_vmdk_header_rescue.
+ */
 int rv_vmdk_extent_read_layout (enum rv_vmdk_type type, struct rv_io *io,
-                                struct rv_vmdk_layout *layout,
+                                bool rescue, struct rv_vmdk_layout *layout,
                                 rawview_error *err);
 
 /* Gives the extent its file, of which it takes a reference, and checks that
