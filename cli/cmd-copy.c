@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -25,11 +26,16 @@
 #define MAX_SPARSE     COPY_PIECE
 #define MAX_THREADS    256
 
+/* The copy is complete but for what is lost.  No kind of error has it. */
+#define STATUS_LOST 16
+
 struct copy_values {
   bool flush;
   bool force;
   bool zeroed;
+  const char *mapfile;
   const char *progress;
+  const char *rescue;
   const char *sparse;
   unsigned threads;
 };
@@ -41,8 +47,12 @@ static const struct cli_option options[] = {
     offsetof (struct copy_values, flush) },
   { "force", 0, NULL, "overwrite a file that is not empty", CLI_FLAG,
     offsetof (struct copy_values, force) },
+  { "mapfile", 0, "FILE", "with --rescue: write a mapfile as ddrescue has it",
+    CLI_TEXT, offsetof (struct copy_values, mapfile) },
   { "progress", 'p', "bar|json|none", "show progress", CLI_OPTIONAL,
     offsetof (struct copy_values, progress) },
+  { "rescue", 0, "yes|no", "copy what can be read and list what is lost",
+    CLI_OPTIONAL, offsetof (struct copy_values, rescue) },
   { "sparse", 'S', "SIZE", "look for zeros in blocks of SIZE, 0: do not (4k)",
     CLI_TEXT, offsetof (struct copy_values, sparse) },
   { "threads", 't', "N", "copy with N threads (number of CPUs)", CLI_NUMBER,
@@ -83,6 +93,41 @@ parse_progress (const char *value, enum progress_mode *mode, rawview_error *err)
   return cli_error_set (err, RAWVIEW_ERROR_USAGE, 0,
                         "copy: --progress=%s: must be bar, json or none",
                         value);
+}
+
+/* Of a value that the library has accepted. */
+static bool
+means_no (const char *value)
+{
+  static const char *const words[] = { "no", "off", "false", "0" };
+
+  for (size_t i = 0; i < CLI_COUNT (words); i++)
+    if (strcasecmp (value, words[i]) == 0)
+      return true;
+  return false;
+}
+
+/* --rescue alone means yes; with a value it is the library's option. */
+static int
+set_rescue (const struct cli_args *args, bool *rescue, rawview_error *err)
+{
+  const struct copy_values *v = args->values;
+  const char *value = v->rescue && *v->rescue ? v->rescue : "yes";
+
+  *rescue = false;
+  if (v->rescue) {
+    if (rawview_options_set (args->options, "rescue", value, err) == -1)
+      return -1;
+    *rescue = !means_no (value);
+  }
+  if (v->mapfile && !*rescue)
+    return cli_error_set (err, RAWVIEW_ERROR_USAGE, 0,
+                          "copy: --mapfile is for --rescue");
+  if (*rescue && strcmp (args->operands[0], "-") == 0)
+    return cli_error_set (err, RAWVIEW_ERROR_USAGE, ESPIPE,
+                          "copy: --rescue must look here and there, which a "
+                          "pipe cannot; save the image as a file");
+  return 0;
 }
 
 /*--- Waiting ------------------------------------------------------------*/
@@ -148,8 +193,10 @@ struct copy {
   enum progress_mode mode;
   bool flush;
   bool to_stdout;
+  bool rescue;
   unsigned threads;
   int signum; /* what stopped it */
+  struct copy_lost lost;
 };
 
 static int
@@ -207,8 +254,11 @@ open_source (const struct cli_args *args, struct copy *c, rawview_error *err)
 
   if (strcmp (source, "-") == 0)
     return copy_stream_open (args->options, args->operands[1], &c->job, err);
-  if (rawview_open (source, args->options, &c->job.image, err) == -1)
+  if (rawview_open (source, args->options, &c->job.image, err) == -1) {
+    if (!c->rescue)
+      copy_lost_suggest (source, args->options, err);
     return -1;
+  }
   c->job.size = rawview_get_size (c->job.image);
   return 0;
 }
@@ -231,6 +281,27 @@ open_target (const struct cli_args *args, struct copy *c, rawview_error *err)
   return c->job.target == NULL ? -1 : 0;
 }
 
+/* Before the target is, which must be another file. */
+static int
+set_up_rescue (const struct cli_args *args, struct copy *c, rawview_error *err)
+{
+  const struct copy_values *v = args->values;
+  const char *warning;
+
+  if (!c->rescue)
+    return 0;
+  for (size_t i = 0; (warning = rawview_get_warning (c->job.image, i)); i++)
+    fprintf (stderr, "rawview: %s\n", warning);
+  c->lost.size = c->job.size;
+  c->lost.bar = c->mode == PROGRESS_BAR;
+  if (c->mode == PROGRESS_JSON)
+    c->lost.json = c->to_stdout ? stderr : stdout;
+  c->job.lost = &c->lost;
+  return v->mapfile ? copy_lost_open_map (&c->lost, v->mapfile, v->force,
+                                          c->job.image, err)
+                    : 0;
+}
+
 static int
 copy (const struct cli_args *args, struct copy *c, rawview_error *err)
 {
@@ -241,7 +312,7 @@ copy (const struct cli_args *args, struct copy *c, rawview_error *err)
   c->flush = v->flush;
   c->to_stdout = strcmp (args->operands[1], "-") == 0;
   c->threads = thread_count (v);
-  if (open_source (args, c, err) == -1)
+  if (open_source (args, c, err) == -1 || set_up_rescue (args, c, err) == -1)
     return -1;
   /* One of them waits for the pipe. */
   if (c->job.stream && v->threads == 0)
@@ -253,6 +324,8 @@ copy (const struct cli_args *args, struct copy *c, rawview_error *err)
   r = c->job.stream ? copy_stream_check (&c->job, err) : 0;
   if (r == 0 && (r = run_with_descriptors (c, err)) == -1 && c->job.stream)
     copy_stream_explain (&c->job, err);
+  if (r == 0 && c->rescue)
+    r = copy_lost_finish (&c->lost, err);
   if (r == 0)
     return c->job.target->ops->close (c->job.target, true, err);
   c->job.target->ops->close (c->job.target, false, &ignored);
@@ -267,12 +340,22 @@ run (const struct cli_args *args)
   rawview_error err;
   int status = EXIT_SUCCESS;
 
-  if (parse_progress (v->progress, &c.mode, &err) == -1 ||
+  if (set_rescue (args, &c.rescue, &err) == -1 ||
+      parse_progress (v->progress, &c.mode, &err) == -1 ||
       parse_sparse (v->sparse, &c.job.sparse, &err) == -1 ||
       copy (args, &c, &err) == -1) {
     status = cli_fail (&err);
     if (c.signum != 0)
       status = 128 + c.signum;
+    copy_lost_abandon (&c.lost);
+  }
+  else if (c.lost.ranges > 0) {
+    cli_failf (RAWVIEW_ERROR_CORRUPT,
+               "%llu bytes in %llu place%s are lost and are zeros in the copy",
+               (unsigned long long) c.lost.bytes,
+               (unsigned long long) c.lost.ranges,
+               c.lost.ranges == 1 ? "" : "s");
+    status = STATUS_LOST;
   }
   rawview_stream_close (c.job.stream);
   rawview_close (c.job.image);

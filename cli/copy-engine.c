@@ -129,7 +129,13 @@ take_piece (struct copy_job *job, struct piece *p)
   return got;
 }
 
-/*--- In order, for streams ----------------------------------------------*/
+/*--- In order, for streams and for the list of what is lost -------------*/
+
+static bool
+is_ordered (const struct copy_job *job)
+{
+  return job->target->ordered || job->lost != NULL;
+}
 
 /* False if the job has been stopped. */
 static bool
@@ -137,7 +143,7 @@ await_turn (struct copy_job *job, const struct piece *p)
 {
   bool go;
 
-  if (!job->target->ordered)
+  if (!is_ordered (job))
     return true;
   pthread_mutex_lock (&job->lock);
   while (job->turn != p->number && !job->stop)
@@ -150,7 +156,7 @@ await_turn (struct copy_job *job, const struct piece *p)
 static void
 pass_turn (struct copy_job *job)
 {
-  if (!job->target->ordered)
+  if (!is_ordered (job))
     return;
   pthread_mutex_lock (&job->lock);
   job->turn++;
@@ -248,16 +254,33 @@ copy_write_sparse (struct copy_worker *w, const uint8_t *buf, size_t len,
 }
 
 static int
+read_piece (struct copy_worker *w, const struct piece *p, uint8_t *buf,
+            rawview_error *err)
+{
+  struct copy_job *job = w->job;
+
+  w->losses.n = 0;
+  if (rawview_pread (job->image, buf, p->len, p->off, err) == 0)
+    return 0;
+  if (job->lost)
+    return copy_lost_read (job->image, buf, p->len, p->off, &w->losses, err);
+  copy_lost_explain (job->image, buf, p->len, p->off, err);
+  return -1;
+}
+
+static int
 copy_data (struct copy_worker *w, const struct piece *p, rawview_error *err)
 {
   struct copy_target *t = w->job->target;
   uint8_t *buf = t->ops->buffer (t, w->lane, err);
 
-  if (buf == NULL ||
-      rawview_pread (w->job->image, buf, p->len, p->off, err) == -1)
+  if (buf == NULL || read_piece (w, p, buf, err) == -1)
     return -1;
-  if (await_turn (w->job, p) &&
-      copy_write_sparse (w, buf, p->len, p->off, err) == -1)
+  if (!await_turn (w->job, p))
+    return 0;
+  if (w->job->lost)
+    copy_lost_tell (w->job->lost, &w->losses, p->off + p->len);
+  if (copy_write_sparse (w, buf, p->len, p->off, err) == -1)
     return -1;
   atomic_fetch_add (&w->job->done, p->len);
   return 0;
@@ -266,12 +289,12 @@ copy_data (struct copy_worker *w, const struct piece *p, rawview_error *err)
 static int
 copy_zeros (struct copy_worker *w, const struct piece *p, rawview_error *err)
 {
+  if (!await_turn (w->job, p))
+    return 0;
   if (w->job->target->zeroed) {
     atomic_fetch_add (&w->job->done, p->len);
     return 0;
   }
-  if (!await_turn (w->job, p))
-    return 0;
   return zero_range (w, p->len, p->off, err);
 }
 
@@ -385,8 +408,10 @@ copy_job_stop (struct copy_job *job)
 int
 copy_job_finish (struct copy_job *job, rawview_error *err)
 {
-  for (unsigned i = 0; i < job->n_workers; i++)
+  for (unsigned i = 0; i < job->n_workers; i++) {
     pthread_join (job->workers[i].thread, NULL);
+    free (job->workers[i].losses.ranges);
+  }
   free (job->workers);
   pthread_cond_destroy (&job->turn_changed);
   pthread_mutex_destroy (&job->sharing);

@@ -88,6 +88,66 @@ struct copy_target *copy_nbd_open (const char *uri,
 int copy_lock_destination (int fd, const char *name,
                            const rawview_image *source, rawview_error *err);
 
+/*--- What is lost -------------------------------------------------------*/
+
+struct copy_range {
+  uint64_t off, len; /* of the disk */
+};
+
+/* Of one piece, in order.  Set to zero; the caller frees ranges. */
+struct copy_losses {
+  struct copy_range *ranges;
+  size_t n, room;
+  bool failed; /* no memory */
+};
+
+/* Set by the caller: size, json and bar; all else zero. */
+struct copy_lost {
+  uint64_t size;   /* of the disk */
+  FILE *json;      /* NULL, or where lines for programs go */
+  bool bar;        /* a bar is being drawn on stderr */
+  uint64_t bytes;  /* told so far, and how many */
+  uint64_t ranges; /* ranges that was */
+
+  struct copy_range pending; /* may go on in the next piece */
+  FILE *map;                 /* NULL: none */
+  const char *map_name;
+  bool created;    /* the mapfile, by us */
+  uint64_t mapped; /* the mapfile knows what is before */
+};
+
+/* Reads what can be read of a piece, and notes what cannot. */
+int copy_lost_read (rawview_image *image, void *buf, size_t len, uint64_t off,
+                    struct copy_losses *losses, rawview_error *err);
+
+/* Tells of the losses of a piece that ends at end: one thread at a time, pieces
+ * in their order.  Only what the next piece may go on with has to wait.
+ */
+void copy_lost_tell (struct copy_lost *lost, const struct copy_losses *losses,
+                     uint64_t end);
+
+/* Makes the mapfile, in the format of GNU ddrescue. */
+int copy_lost_open_map (struct copy_lost *lost, const char *name, bool force,
+                        const rawview_image *source, rawview_error *err);
+
+/* All has been told up to the disk's end: ends the list and the mapfile. */
+int copy_lost_finish (struct copy_lost *lost, rawview_error *err);
+
+/* Removes a mapfile that was made. */
+void copy_lost_abandon (struct copy_lost *lost);
+
+/* Reading a piece has failed, and no losses are wanted: adds to the error where
+ * it was, and the way on.  buf may be overwritten.
+ */
+void copy_lost_explain (rawview_image *image, void *buf, size_t len,
+                        uint64_t off, rawview_error *err);
+
+/* The same for a source that could not be opened with these options, to which
+ * rescue is added.
+ */
+void copy_lost_suggest (const char *source, rawview_options *options,
+                        rawview_error *err);
+
 /*--- The engine ---------------------------------------------------------*/
 
 struct copy_job {
@@ -97,8 +157,9 @@ struct copy_job {
   struct copy_target *target;
   uint64_t size;
   unsigned threads; /* of a stream: workers, more of them than lanes share */
-  uint64_t sparse;  /* look for zeros in data in blocks of this, 0: do not */
-  int done_fd;      /* an eventfd: written when the last worker has ended */
+  struct copy_lost *lost; /* of an image: NULL if a loss is a failure */
+  uint64_t sparse; /* look for zeros in data in blocks of this, 0: do not */
+  int done_fd;     /* an eventfd: written when the last worker has ended */
 
   atomic_uint_fast64_t done; /* bytes */
 
@@ -148,6 +209,7 @@ struct copy_worker {
   struct copy_job *job;
   unsigned number, lane;
   pthread_t thread;
+  struct copy_losses losses; /* of the piece at hand */
 };
 
 /* Writes what lies in the lane's buffer, without the zeros in it. */

@@ -76,7 +76,7 @@ while read -r command; do
     completed _rawviewfs rawviewfs -- | sort >completed
     agree 'options of rawviewfs and their completion' flags completed
   else
-    help_flags <help | comm -23 - image-flags >own
+    sed '/^Image options/,$d' help | help_flags >own
     pod_flags "$pod" >in-pod
     agree "options of $command and its page" own in-pod
   fi

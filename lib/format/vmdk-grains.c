@@ -371,8 +371,6 @@ rv_vmdk_grains_tables_of (const struct rv_vmdk_grains *g, uint64_t off,
   struct rv_vmdk_entry e;
   int r = 0;
 
-  if (g->found)
-    return 0;
   for (uint64_t i = off / span; r == 0 && i * span < off + len; i++) {
     rv_vmdk_grains_table (g, i, &e);
     if (e.state == RV_VMDK_STORED)

@@ -24,6 +24,7 @@ class World:
         self.options = []
         self.eio = Ranges()
         self.maybe = Ranges()
+        self.lost = None
         self.error = None
         self.warn = None
         self.read_only = None
@@ -85,6 +86,10 @@ class World:
             self.eio.add(number(rest[0]), number(rest[1]))
         elif what == "maybe":
             self.maybe.add(number(rest[0]), number(rest[1]))
+        elif what == "lost":
+            self.lost = self.lost or Ranges()
+            if rest[0] != "none":
+                self.lost.add(number(rest[0]), number(rest[1]))
         elif what == "refused":
             self.error = {"kind": rest[0], "match": rest[1]}
             re.compile(rest[1])
@@ -181,6 +186,8 @@ class World:
             meta["maybe"] = [[a, b - a] for a, b in self.maybe.pairs]
         if self.unwritable.pairs:
             meta["unwritable"] = [[a, b - a] for a, b in self.unwritable.pairs]
+        lost = self.eio if self.lost is None else self.lost
+        meta["lost"] = [[a, b - a] for a, b in lost.pairs]
         used = guest.data.copy()
         for a, b in self.eio.pairs:
             used.add(a, b - a)
