@@ -8,8 +8,8 @@ do is done to it too.  The server must answer each request that can be answered:
 with success if it lies inside the disk, with an error otherwise; and whatever a
 connection has done, the next one is served.  Random numbers have a fixed seed.
 
-If the disk has more than 4 GiB, it gets the longest requests that there are
-instead, and MODEL is not looked at.
+A disk that is read-only must stay as it is.  If it has more than 4 GiB, it gets
+the longest requests that there are instead, and MODEL is not looked at.
 """
 
 import os
@@ -21,7 +21,8 @@ import sys
 OPT_EXPORT_NAME, OPT_ABORT, OPT_LIST, OPT_INFO, OPT_GO = 1, 2, 3, 6, 7
 REP_ACK, REP_INFO = 1, 3
 READ, WRITE, DISC, FLUSH, TRIM, CACHE, ZEROES, STATUS = range(8)
-FUA, NO_HOLE, FAST_ZERO = 1, 2, 16
+FUA, NO_HOLE = 1, 2
+IS_READ_ONLY = 2
 SEED = 20
 
 MAX_U32 = (1 << 32) - 1
@@ -72,25 +73,25 @@ def go(name=b""):
 
 
 def enter(s):
-    """until requests can be sent; returns the size"""
-    size = None
+    """until requests can be sent; returns size and flags"""
+    about = None
     greet(s)
     s.sendall(option(OPT_GO, go()))
     while True:
         _, _, kind, length = struct.unpack(">QIII", receive(s, 20))
         data = receive(s, length)
         if kind == REP_ACK:
-            return size
+            return about
         if kind != REP_INFO:
             raise Failure("the export is refused")
         if data[:2] == b"\0\0":
-            size = struct.unpack(">Q", data[2:10])[0]
+            about = struct.unpack(">QH", data[2:12])
 
 
 class Client:
     def __init__(self, path):
         self.s = connect(path)
-        self.size = enter(self.s)
+        self.size, self.flags = enter(self.s)
         self.cookie = 0
 
     def send(self, kind, off, length, flags=0, payload=b""):
@@ -159,6 +160,18 @@ def try_bad_kinds(path):
                               (kind, flags))
         if c.ask(WRITE, 0, 512, flags, b"x" * 512)[0] == 0:
             raise Failure("a write with flags %#x succeeds" % flags)
+    c.hang_up()
+
+
+def try_writing(path):
+    """what is not to be written"""
+    c = Client(path)
+    for off in (0, 512, 1 << 20, c.size - 512):
+        for kind, payload in ((WRITE, b"x" * 512), (TRIM, b""), (ZEROES, b"")):
+            for flags in (0, FUA):
+                if c.ask(kind, off, 512, flags, payload)[0] == 0:
+                    raise Failure("request %d succeeds on what is read-only" %
+                                  kind)
     c.hang_up()
 
 
@@ -338,12 +351,19 @@ def check_bytes(path, model):
 
 def main():
     path, model = sys.argv[1], os.open(sys.argv[2], os.O_RDWR)
-    if Client(path).size > MAX_U32:
+    first = Client(path)
+    first.hang_up()
+    if first.size > MAX_U32:
         try_long(path)
         return
     for attempt in (try_bad_ranges, try_bad_kinds, try_breaks):
         attempt(path)
         check_bytes(path, model)
+    if first.flags & IS_READ_ONLY:
+        try_writing(path)
+        try_hanging_up(path)
+        check_bytes(path, model)
+        return
     for attempt in (try_storm, try_fua):
         attempt(path, model)
         check_bytes(path, model)

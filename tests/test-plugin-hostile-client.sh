@@ -41,6 +41,16 @@ remember "$tmp/stream.vmdk"
 withstands qcow2 "$tmp/over.qcow2" "$tmp/stream.vmdk" overlay="$tmp/over.qcow2"
 unchanged
 
+# Read-only, nothing at all is changed.
+cp "$tmp/plain.qcow2" "$tmp/read.qcow2"
+remember "$tmp/read.qcow2"
+qemu-img convert -f qcow2 -O raw "$tmp/read.qcow2" "$tmp/model.raw"
+serve "$tmp/read.qcow2"
+timeout 300 python3 "$RAWVIEW_SRCDIR/tests/hostile-client.py" "$sock" \
+  "$tmp/model.raw"
+stop_server
+unchanged
+
 # withstands_long FORMAT FILE ARG…
 withstands_long ()
 {
