@@ -38,6 +38,7 @@ struct opening {
   struct rv_ios attached;     /* files of the layer that is being opened */
   struct rv_ios others;       /* files of all layers but their containers */
   struct rv_import import;
+  bool many_names; /* have been warned of */
 };
 
 /*--- Rescue -------------------------------------------------------------*/
@@ -91,7 +92,8 @@ warn_many_names (struct rv_warnings *w, const char *name)
 {
   rv_warn (w,
            "%s: the image names this file, which has other names (hard links), "
-           "perhaps in other folders; references=none would refuse it",
+           "perhaps in other folders, and there may be more of its kind; "
+           "references=none would refuse it",
            name);
 }
 
@@ -161,8 +163,9 @@ open_permitted (struct opening *o, const struct rv_permit *permit,
     return -1;
   if (lock_missing)
     warn_lock_missing (&o->image->warnings, permit->path);
-  if ((*io)->many_names)
+  if ((*io)->many_names && !o->many_names)
     warn_many_names (&o->image->warnings, permit->path);
+  o->many_names = o->many_names || (*io)->many_names;
   return 0;
 }
 

@@ -398,6 +398,27 @@ hard_links_are_followed_with_a_warning (void)
   CHECK (rawview_get_warning (image, 0) == NULL);
 }
 
+/* A copy of a folder made of links would fill the log. */
+static void
+of_many_hard_links_one_is_a_warning (void)
+{
+  CLEANUP_FREE char *one = test_path ("1.flat");
+  CLEANUP_FREE char *two = test_path ("2.flat");
+  CLEANUP_FREE char *one_too = test_path ("1.too");
+  CLEANUP_FREE char *two_too = test_path ("2.too");
+
+  raw_file ("1.flat", '1', CLUSTER);
+  raw_file ("2.flat", '2', CLUSTER);
+  test_text_file ("split.vmdk", "# Disk DescriptorFile\nCID=1\n"
+                                "parentCID=ffffffff\n"
+                                "createType=\"twoGbMaxExtentFlat\"\n"
+                                "RW 1 FLAT \"1.flat\" 0\n"
+                                "RW 1 FLAT \"2.flat\" 0\n");
+  CHECK (link (one, one_too) == 0 && link (two, two_too) == 0);
+  REQUIRE_OK (open_it ("split.vmdk"), err);
+  check_warning ("*/1.flat: the image names this file*");
+}
+
 static void
 the_operators_word_counts_for_the_parent (void)
 {
@@ -613,6 +634,7 @@ main (void)
   TEST (chains_have_at_most_64_images);
   TEST (the_images_word_opens_nothing_outside);
   TEST (hard_links_are_followed_with_a_warning);
+  TEST (of_many_hard_links_one_is_a_warning);
   TEST (the_operators_word_counts_for_the_parent);
   TEST (each_layer_looks_beside_itself);
   TEST (a_data_file_is_used_if_the_operator_names_it);
