@@ -58,14 +58,19 @@ add_finding (void *opaque, rawview_finding finding, const char *msg)
   cli_json_append (f->list, o);
 }
 
+/* image: NULL if it could not be opened. */
 static void
-print_json (const rawview_image *image, const rawview_check_result *r,
-            struct findings *f)
+print_json (const rawview_image *image, const char *source,
+            const rawview_check_result *r, struct findings *f)
 {
   struct cli_json *o = cli_json_object ();
 
-  cli_json_set_text (o, "filename", cli_fact_text (image, 0, "filename"));
-  cli_json_set_text (o, "format", cli_fact_text (image, 0, "format"));
+  if (image) {
+    cli_json_set_text (o, "filename", cli_fact_text (image, 0, "filename"));
+    cli_json_set_text (o, "format", cli_fact_text (image, 0, "format"));
+  }
+  else
+    cli_json_set_text (o, "filename", source);
   cli_json_set_number (o, "check-errors", r->check_errors);
   cli_json_set_number (o, "corruptions", r->corruptions);
   cli_json_set_number (o, "leaks", r->leaks);
@@ -119,6 +124,42 @@ result_status (const rawview_check_result *r)
                               : EXIT_SUCCESS;
 }
 
+/* An image that is too damaged to be opened is opened for rescue.  *why is what
+ * opening said; its kind is NONE if nothing was wrong.
+ */
+static int
+open_image (const struct cli_args *args, rawview_image **image,
+            rawview_error *why)
+{
+  *why = (rawview_error){ 0 };
+  if (rawview_open (args->operands[0], args->options, image, why) == 0) {
+    why->kind = RAWVIEW_ERROR_NONE;
+    return 0;
+  }
+  if (why->kind != RAWVIEW_ERROR_CORRUPT)
+    return -1;
+  if (rawview_options_set (args->options, "rescue", "yes", NULL) == 0 &&
+      rawview_open (args->operands[0], args->options, image, NULL) == -1)
+    *image = NULL;
+  return 0;
+}
+
+/* why: as of open_image. */
+static int
+check_image (rawview_image *image, const rawview_error *why,
+             struct findings *findings, rawview_check_result *result,
+             rawview_error *err)
+{
+  if (image && rawview_check (image, add_finding, findings, result, err) == -1)
+    return -1;
+  /* Nothing that was found explains why it does not open. */
+  if (why->kind == RAWVIEW_ERROR_CORRUPT && result->corruptions == 0) {
+    result->corruptions++;
+    add_finding (findings, RAWVIEW_FINDING_CORRUPTION, why->msg);
+  }
+  return 0;
+}
+
 static int
 run (const struct cli_args *args)
 {
@@ -126,25 +167,27 @@ run (const struct cli_args *args)
   const struct check_values *v = args->values;
   struct findings findings = { 0 };
   rawview_check_result result = { 0 };
-  rawview_error err;
+  rawview_error why, err;
 
-  if (rawview_open (args->operands[0], args->options, &image, &err) == -1) {
-    cli_fail (&err);
+  if (open_image (args, &image, &why) == -1) {
+    cli_fail (&why);
     return STATUS_NOT_DONE;
   }
   if (v->json)
     findings.list = cli_json_array ();
-  if (rawview_check (image, add_finding, &findings, &result, &err) == -1) {
+  if (check_image (image, &why, &findings, &result, &err) == -1) {
     cli_json_free (findings.list);
     cli_fail (&err);
     return err.kind == RAWVIEW_ERROR_UNSUPPORTED ? STATUS_UNSUPPORTED
                                                  : STATUS_NOT_DONE;
   }
   if (v->json)
-    print_json (image, &result, &findings);
+    print_json (image, args->operands[0], &result, &findings);
   else
     print_text (&result);
-  return cli_finish_output () != 0 ? STATUS_NOT_DONE : result_status (&result);
+  if (cli_finish_output () != 0)
+    return STATUS_NOT_DONE;
+  return result_status (&result);
 }
 
 const struct cli_command cmd_check = {

@@ -175,6 +175,22 @@ rawview_snapshots (rawview_image *image,
   return f->ops->snapshots ? f->ops->snapshots (f, cb, opaque, err) : 0;
 }
 
+/* With rescue, the chain may end without the parent that it should have. */
+static void
+tell_missing (const rawview_image *image,
+              void (*cb) (void *opaque, rawview_finding finding,
+                          const char *msg),
+              void *opaque, rawview_check_result *result)
+{
+  const char *why =
+      rv_format_missing_why (image->chain.ptr[image->chain.len - 1]);
+
+  if (why == NULL)
+    return;
+  result->corruptions++;
+  cb (opaque, RAWVIEW_FINDING_CORRUPTION, why);
+}
+
 /* Changes are written first and no more are let in meanwhile: what is being
  * changed looks like damage.
  */
@@ -193,6 +209,8 @@ check_at_rest (rawview_image *image,
     r = rv_engine_flush (image->engine, err);
   if (r == 0)
     r = f->ops->check (f, cb, opaque, result, err);
+  if (r == 0)
+    tell_missing (image, cb, opaque, result);
   pthread_rwlock_unlock (&image->writing.requests);
   return r;
 }

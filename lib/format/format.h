@@ -364,6 +364,9 @@ int rv_format_missing_new (const char *name, const char *why, uint64_t size,
                            const struct rv_format_params *params,
                            struct rv_format **format, rawview_error *err);
 
+/* What it tells readers; NULL if the format is another one. */
+const char *rv_format_missing_why (const struct rv_format *format);
+
 /* How many first bytes of a file the probes look at. */
 #define RV_PROBE_LEN 4096u
 

@@ -63,3 +63,10 @@ rv_format_missing_new (const char *name, const char *why, uint64_t size,
   *format = &m->base;
   return 0;
 }
+
+const char *
+rv_format_missing_why (const struct rv_format *format)
+{
+  return format->ops == &missing_ops ? ((const struct missing *) format)->why
+                                     : NULL;
+}

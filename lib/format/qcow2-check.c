@@ -20,6 +20,8 @@ struct check {
   uint64_t table_len; /* bytes, 0 if it cannot be read */
   uint8_t *block;     /* one refcount block */
   uint64_t block_off; /* which one; 0: none */
+  uint32_t *guest;    /* of each cluster with several users: 1 + the first guest
+                         cluster that is stored there, 0: none */
 };
 
 static struct rv_io *
@@ -158,6 +160,44 @@ check_copied (struct check *k, uint64_t entry, const char *what,
   return 0;
 }
 
+/* Who else is there?  Told once for each host cluster, and not again as a wrong
+ * refcount.
+ */
+static int
+check_alone (struct check *k, uint64_t host_off, uint64_t guest_off,
+             rawview_error *err)
+{
+  struct rv_qcow2 *q = k->count.q;
+  uint64_t i = host_off >> q->header.cluster_bits, n;
+  const char *what = NULL;
+
+  if (i >= k->count.clusters || k->count.users[i] < 2)
+    return 0;
+  if (refcount (k, i, &n, err) == -1)
+    return -1;
+  if (rv_qcow2_metadata_clear (&q->metadata, host_off, cluster_size (k),
+                               &what) < cluster_size (k))
+    rv_qcow2_report (&k->count, RAWVIEW_FINDING_CORRUPTION,
+                     "the L2 entry for guest offset %#jx has %s",
+                     (uintmax_t) guest_off, what);
+  else if (n >= k->count.users[i])
+    return 0;
+  else if (k->guest[i] == 0) {
+    k->guest[i] = 1 + (guest_off >> q->header.cluster_bits);
+    return 0;
+  }
+  else
+    rv_qcow2_report (&k->count, RAWVIEW_FINDING_CORRUPTION,
+                     "guest offsets %#jx and %#jx are both stored at host "
+                     "offset %#jx, which has refcount %ju",
+                     (uintmax_t) (k->guest[i] - 1) << q->header.cluster_bits,
+                     (uintmax_t) guest_off, (uintmax_t) host_off,
+                     (uintmax_t) n);
+  if (n < k->count.users[i])
+    k->count.users[i] = n;
+  return 0;
+}
+
 static int
 check_l2_entry (struct check *k, const uint8_t *p, uint64_t guest_off,
                 rawview_error *err)
@@ -189,6 +229,8 @@ check_l2_entry (struct check *k, const uint8_t *p, uint64_t guest_off,
   }
   if (data_file || c.host_off == 0)
     return 0;
+  if (check_alone (k, c.host_off, guest_off, err) == -1)
+    return -1;
   return check_copied (k, rv_be64 (p), "L2 entry", guest_off, err);
 }
 
@@ -243,9 +285,12 @@ check_all (struct check *k, rawview_error *err)
   if (rv_qcow2_count_all (&k->count, err) == -1 || load_table (k, err) == -1)
     return -1;
   count_blocks (k);
-  if (compare_refcounts (k, err) == -1)
+  k->guest = calloc (k->count.clusters, sizeof *k->guest);
+  if (k->guest == NULL)
+    return rv_error_nomem (err);
+  if (check_active (k, err) == -1)
     return -1;
-  return check_active (k, err);
+  return compare_refcounts (k, err);
 }
 
 int
@@ -266,6 +311,7 @@ rv_qcow2_check (struct rv_format *format,
   }
   free (k.table);
   free (k.block);
+  free (k.guest);
   rv_qcow2_count_release (&k.count);
   return r;
 }

@@ -102,9 +102,26 @@ two_entries_for_one_cluster_are_two_users (void)
 
   begin (&t);
   test_qcow2_data (&t, 5, AT_FREE);
-  CHECK_FINDINGS (&t, 1, 0, "C cluster 5 has refcount 1 but 2 users\n");
+  CHECK_FINDINGS (&t, 1, 0,
+                  "C guest offsets 0 and * are both stored at host offset *, "
+                  "which has refcount 1\n");
   set_refcount (&t, AT_FREE, 2);
   CHECK_FINDINGS (&t, 2, 0, "C *COPIED flag*refcount is 2\nC *\n");
+}
+
+/* Told once, and also if the refcount counts both. */
+static void
+a_cluster_on_top_of_a_table_is_a_corruption (void)
+{
+  CLEANUP_QCOW2 struct test_qcow2 t;
+
+  begin (&t);
+  test_qcow2_data (&t, 5, AT_L2);
+  CHECK_FINDINGS (&t, 1, 0, "C the L2 entry for guest offset * an L2 table\n");
+  test_qcow2_entry (&t, 5, AT_L2 << BITS);
+  set_refcount (&t, AT_L2, 2);
+  put_be64 (test_qcow2_at (&t, AT_L1), AT_L2 << BITS);
+  CHECK_FINDINGS (&t, 1, 0, "C the L2 entry for guest offset * an L2 table\n");
 }
 
 static void
@@ -290,6 +307,7 @@ main (void)
   TEST (unused_clusters_with_a_refcount_are_leaks);
   TEST (used_clusters_with_too_low_a_refcount_are_corruptions);
   TEST (two_entries_for_one_cluster_are_two_users);
+  TEST (a_cluster_on_top_of_a_table_is_a_corruption);
   TEST (the_copied_flag_says_whether_the_refcount_is_1);
   TEST (compressed_clusters_may_share_a_host_cluster);
   TEST (what_lies_beyond_the_file_is_told);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "format/vmdk-claims.h"
+#include "format/vmdk-found.h"
 #include "format/vmdk-stream.h"
 #include "format/vmdk.h"
 #include "util/error.h"
@@ -29,9 +30,10 @@ struct walk {
   /* The extent at hand. */
   const struct rv_vmdk_grains *g;
   struct rv_vmdk_claims tables, grains;
-  uint8_t *table, *second; /* one table each */
-  uint64_t stored;         /* uncompressed grains */
-  uint64_t first_grain;    /* lowest byte of a grain */
+  struct rv_vmdk_ranges copies; /* redundant tables */
+  uint8_t *table, *second;      /* one table each */
+  uint64_t stored;              /* uncompressed grains */
+  uint64_t first_grain;         /* lowest byte of a grain */
 };
 
 static uint64_t *
@@ -121,6 +123,25 @@ check_compressed (struct walk *w, uint64_t grain, const struct rv_vmdk_entry *e)
                 w->g->io->name, (uintmax_t) e->off);
 }
 
+/* Reading does not look at the redundant tables; writing one, or the grain,
+ * would spoil the other.
+ */
+static void
+check_copies (struct walk *w, uint64_t grain, const struct rv_vmdk_entry *e)
+{
+  uint64_t next;
+
+  if (w->copies.nr_tables == 0)
+    return;
+  next = rv_vmdk_ranges_next (&w->copies, e->off);
+  if (next < e->off + w->g->layout.grain)
+    CORRUPTION (w,
+                "%s: grain %ju, at byte %ju of the file, overlaps the "
+                "redundant grain table at byte %ju",
+                w->g->io->name, (uintmax_t) grain, (uintmax_t) e->off,
+                (uintmax_t) next);
+}
+
 static void
 check_stored (struct walk *w, uint64_t grain, const struct rv_vmdk_entry *e)
 {
@@ -129,6 +150,7 @@ check_stored (struct walk *w, uint64_t grain, const struct rv_vmdk_entry *e)
     check_compressed (w, grain, e);
     return;
   }
+  check_copies (w, grain, e);
   w->stored++;
   w->first_grain = rv_min_u64 (w->first_grain, e->off);
   note_end (w, rv_min_u64 (e->off + w->g->layout.grain, w->g->io->size));
@@ -158,6 +180,27 @@ check_table (struct walk *w, uint64_t table)
 
 /*--- Tables -------------------------------------------------------------*/
 
+/* Both are at hand and not the same. */
+static void
+tell_difference (struct walk *w, uint64_t table)
+{
+  const struct rv_vmdk_layout *l = &w->g->layout;
+  uint64_t n = 0, first = 0;
+
+  for (uint32_t i = l->table_entries; i-- > 0;)
+    if (memcmp (w->table + 4 * i, w->second + 4 * i, 4) != 0) {
+      first = table * l->table_entries + i;
+      n++;
+    }
+  CORRUPTION (w,
+              "%s: grain table %ju differs from its redundant copy in %ju "
+              "entries, first for grain %ju (byte %ju of the extent); rawview "
+              "reads the first%s",
+              w->g->io->name, (uintmax_t) table, (uintmax_t) n,
+              (uintmax_t) first, (uintmax_t) first * l->grain,
+              l->unclean ? " (the extent was not closed cleanly)" : "");
+}
+
 /* Each table exists twice in most hosted sparse extents. */
 static void
 compare_second (struct walk *w, uint64_t table, const struct rv_vmdk_entry *e)
@@ -180,11 +223,14 @@ compare_second (struct walk *w, uint64_t table, const struct rv_vmdk_entry *e)
       return;
   }
   w->repairable += l->unclean;
-  CORRUPTION (w,
-              "%s: grain table %ju differs from its redundant copy; rawview "
-              "reads the first%s",
-              w->g->io->name, (uintmax_t) table,
-              l->unclean ? " (the extent was not closed cleanly)" : "");
+  if (second.state != RV_VMDK_STORED || e->state != RV_VMDK_STORED)
+    CORRUPTION (w,
+                "%s: grain table %ju differs from its redundant copy: the "
+                "directories name sectors %ju and %ju; rawview reads the first",
+                w->g->io->name, (uintmax_t) table, (uintmax_t) e->raw,
+                (uintmax_t) second.raw);
+  else
+    tell_difference (w, table);
 }
 
 static bool
@@ -197,6 +243,32 @@ read_table (struct walk *w, uint64_t table, const struct rv_vmdk_entry *e)
   return read_or_tell (w, w->table, rv_vmdk_table_len (&w->g->layout), e->off);
 }
 
+/* Is there another way to the table? */
+static bool
+has_good_copy (struct walk *w, uint64_t table)
+{
+  const struct rv_vmdk_layout *l = &w->g->layout;
+  struct rv_vmdk_entry e;
+  uint8_t raw[4];
+
+  if (l->rgd_off == 0 || rv_io_pread (w->g->io, raw, sizeof raw,
+                                      l->rgd_off + 4 * table, NULL) == -1)
+    return false;
+  rv_vmdk_entry_of_table (l, rv_le32 (raw), w->g->io->size, &e);
+  return e.state != RV_VMDK_BAD;
+}
+
+static void
+tell_bad_table (struct walk *w, uint64_t i, const struct rv_vmdk_entry *e)
+{
+  CORRUPTION (w, "%s: grain directory entry %ju, 0x%jx, %s%s", w->g->io->name,
+              (uintmax_t) i, (uintmax_t) e->raw, e->why,
+              has_good_copy (w, i)
+                  ? "; that of the redundant directory is possible, and "
+                    "rescue=yes reads by it"
+                  : "");
+}
+
 static void
 check_directory (struct walk *w)
 {
@@ -206,8 +278,7 @@ check_directory (struct walk *w)
   for (uint64_t i = 0; i < l->gd_entries; i++) {
     rv_vmdk_grains_table (w->g, i, &e);
     if (e.state == RV_VMDK_BAD) {
-      CORRUPTION (w, "%s: grain directory entry %ju, 0x%jx, %s", w->g->io->name,
-                  (uintmax_t) i, (uintmax_t) e.raw, e.why);
+      tell_bad_table (w, i, &e);
       continue;
     }
     if (e.state == RV_VMDK_STORED && !read_table (w, i, &e))
@@ -255,6 +326,33 @@ count_leaks (struct walk *w)
           (uintmax_t) leaked);
 }
 
+/* Where the redundant tables are, as far as their directory makes sense. */
+static int
+find_copies (struct walk *w, rawview_error *err)
+{
+  const struct rv_vmdk_layout *l = &w->g->layout;
+  CLEANUP_FREE uint8_t *rgd = NULL;
+  struct rv_vmdk_entry e;
+
+  if (l->rgd_off == 0 || l->rgd_off == l->gd_off)
+    return 0;
+  rgd = malloc (rv_vmdk_gd_len (l));
+  w->copies.tables =
+      reallocarray (NULL, l->gd_entries, sizeof *w->copies.tables);
+  if (rgd == NULL || w->copies.tables == NULL)
+    return rv_error_nomem (err);
+  w->copies.table_len = rv_vmdk_table_len (l);
+  if (!read_or_tell (w, rgd, rv_vmdk_gd_len (l), l->rgd_off))
+    return 0;
+  for (uint64_t i = 0; i < l->gd_entries; i++) {
+    rv_vmdk_entry_of_table (l, rv_le32 (rgd + 4 * i), w->g->io->size, &e);
+    if (e.state == RV_VMDK_STORED)
+      w->copies.tables[w->copies.nr_tables++] = e.raw;
+  }
+  rv_vmdk_ranges_sort (&w->copies);
+  return 0;
+}
+
 static int
 begin_extent (struct walk *w, rawview_error *err)
 {
@@ -271,7 +369,9 @@ begin_extent (struct walk *w, rawview_error *err)
     return -1;
   w->table = malloc (table_len);
   w->second = malloc (table_len);
-  return w->table && w->second ? 0 : rv_error_nomem (err);
+  if (w->table == NULL || w->second == NULL)
+    return rv_error_nomem (err);
+  return find_copies (w, err);
 }
 
 static void
@@ -279,9 +379,86 @@ end_extent (struct walk *w)
 {
   rv_vmdk_claims_release (&w->tables);
   rv_vmdk_claims_release (&w->grains);
+  rv_vmdk_ranges_release (&w->copies);
   free (w->table);
   free (w->second);
   w->table = w->second = NULL;
+}
+
+/* A stream's directory is lost: its grains were found by their markers. */
+static void
+check_found (struct walk *w)
+{
+  const struct rv_vmdk_layout *l = &w->g->layout;
+  uint64_t grains = rv_div_up (w->g->size, l->grain), n, lost = 0, first = 0;
+  struct rv_vmdk_entry e = { .state = RV_VMDK_STORED, .free = UINT64_MAX };
+
+  for (uint64_t grain = 0; grain < grains; grain += n)
+    switch (rv_vmdk_found_get (w->g->found, grain, &n, &e.off)) {
+    case RV_VMDK_FIND_GRAIN:
+      check_stored (w, grain, &e);
+      break;
+    case RV_VMDK_FIND_LOST:
+      first = lost ? first : grain;
+      lost += rv_min_u64 (n, grains - grain);
+      break;
+    default:
+      break;
+    }
+  CORRUPTION (w,
+              "%s: no footer leads to the grain directory: the stream is cut; "
+              "%ju grains are there",
+              w->g->io->name, (uintmax_t) w->result->allocated_clusters);
+  if (lost)
+    CORRUPTION (w,
+                "%s: %ju of %ju grains are missing or were zeros, the first at "
+                "byte %ju of the extent",
+                w->g->io->name, (uintmax_t) lost, (uintmax_t) grains,
+                (uintmax_t) (first * l->grain));
+}
+
+/* An empty sector ends a stream, however long ago its directory came. */
+static void
+check_end_mark (struct walk *w)
+{
+  uint64_t size = w->g->io->size;
+  uint8_t last[RV_VMDK_SECTOR] = { 0 };
+  uint64_t n = size % RV_VMDK_SECTOR ? size % RV_VMDK_SECTOR : RV_VMDK_SECTOR;
+
+  if (!read_or_tell (w, last, n, size - n))
+    return;
+  for (size_t i = 0; i < n; i++)
+    if (last[i] != 0) {
+      CORRUPTION (w,
+                  "%s: the stream has no end mark: it is cut or something was "
+                  "appended",
+                  w->g->io->name);
+      return;
+    }
+}
+
+/* By the directory, or what there is of one. */
+static void
+check_tables (struct walk *w)
+{
+  const struct rv_vmdk_layout *l = &w->g->layout;
+
+  if (w->g->found) {
+    check_found (w);
+    return;
+  }
+  if (l->gd_missing)
+    CORRUPTION (w,
+                "%s: the grain directory is not where the file says; the "
+                "%s was checked",
+                w->g->io->name,
+                l->has_lba ? "one that its marker leads to" : "redundant one");
+  note_end (w, l->gd_off + rv_vmdk_gd_len (l));
+  check_directory (w);
+  if (l->has_lba && !l->gd_missing)
+    check_end_mark (w);
+  if (l->kind == RV_VMDK_HOSTED && !l->compressed && w->g->size == l->capacity)
+    count_leaks (w);
 }
 
 static int
@@ -292,7 +469,6 @@ check_sparse (struct walk *w, rawview_error *err)
   if (begin_extent (w, err) == -1)
     return -1;
   w->result->total_clusters += rv_div_up (w->g->size, l->grain);
-  note_end (w, l->gd_off + rv_vmdk_gd_len (l));
   if (l->unclean) {
     w->repairable++;
     tell (w, RAWVIEW_FINDING_ERROR, 1,
@@ -303,9 +479,7 @@ check_sparse (struct walk *w, rawview_error *err)
   if (l->rgd_missing)
     CORRUPTION (w, "%s: the redundant grain directory is outside the file",
                 w->g->io->name);
-  check_directory (w);
-  if (l->kind == RV_VMDK_HOSTED && !l->compressed && w->g->size == l->capacity)
-    count_leaks (w);
+  check_tables (w);
   return 0;
 }
 
@@ -315,8 +489,11 @@ check_extent (struct walk *w, const struct rv_vmdk_extent *e,
 {
   int r;
 
-  if (e->io == NULL)
+  if (e->io == NULL) {
+    if (e->name && e->access != RV_VMDK_NOACCESS)
+      CORRUPTION (w, "the extent file \"%s\" is missing", e->name);
     return 0;
+  }
   if (rv_vmdk_extent_is_flat (e)) {
     note_end (w, e->host_off + e->avail);
     if (e->avail < e->len)
@@ -330,6 +507,31 @@ check_extent (struct walk *w, const struct rv_vmdk_extent *e,
   return r;
 }
 
+static bool
+is_same_file (const struct rv_vmdk_extent *a, const struct rv_vmdk_extent *b)
+{
+  return b->io && !rv_vmdk_extent_is_flat (b) && rv_io_same (a->io, b->io);
+}
+
+/* Does an extent share its bytes with one before it? */
+static void
+check_overlap (struct walk *w, const struct rv_vmdk *v, size_t i)
+{
+  const struct rv_vmdk_extent *e = &v->extents[i];
+  bool flat = rv_vmdk_extent_is_flat (e);
+
+  for (size_t j = 0; e->io && j < i; j++)
+    if (flat ? rv_vmdk_extents_overlap (e, &v->extents[j])
+             : is_same_file (e, &v->extents[j])) {
+      CORRUPTION (w,
+                  "%s: the extents from byte %ju and from byte %ju of the disk "
+                  "on overlap in the file",
+                  e->io->name, (uintmax_t) v->extents[j].start,
+                  (uintmax_t) e->start);
+      return;
+    }
+}
+
 int
 rv_vmdk_check (struct rv_format *format,
                void (*cb) (void *opaque, rawview_finding finding,
@@ -339,9 +541,11 @@ rv_vmdk_check (struct rv_format *format,
   const struct rv_vmdk *v = (struct rv_vmdk *) format;
   struct walk w = { .cb = cb, .opaque = opaque, .result = result };
 
-  for (size_t i = 0; i < v->nr_extents; i++)
+  for (size_t i = 0; i < v->nr_extents; i++) {
+    check_overlap (&w, v, i);
     if (check_extent (&w, &v->extents[i], err) == -1)
       return -1;
+  }
   format->repairable = w.repairable;
   return 0;
 }

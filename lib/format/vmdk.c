@@ -62,8 +62,9 @@ vmdk_open (struct rv_io *io, const struct rv_format_params *params,
 
 /*--- Attach and adopt ---------------------------------------------------*/
 
-static bool
-is_shared (const struct rv_vmdk_extent *a, const struct rv_vmdk_extent *b)
+bool
+rv_vmdk_extents_overlap (const struct rv_vmdk_extent *a,
+                         const struct rv_vmdk_extent *b)
 {
   return a != b && b->io && rv_vmdk_extent_is_flat (b) &&
          rv_ranges_overlap (a->host_off, a->len, b->host_off, b->len) &&
@@ -78,7 +79,7 @@ warn_about_overlap (const struct rv_vmdk *v, const struct rv_vmdk_extent *e,
   if (!rv_vmdk_extent_is_flat (e))
     return;
   for (size_t i = 0; i < v->nr_extents; i++)
-    if (is_shared (e, &v->extents[i])) {
+    if (rv_vmdk_extents_overlap (e, &v->extents[i])) {
       rv_warn (w,
                "%s: the extents from byte %ju and from byte %ju of the disk "
                "on are the same bytes of the file",

@@ -100,6 +100,12 @@ int rv_vmdk_open_container (struct rv_vmdk *v,
 /* Fills base.facts; once, when all files are attached. */
 int rv_vmdk_add_facts (struct rv_vmdk *vmdk, rawview_error *err);
 
+/* Are two flat extents, the first of which is one and has its file, the same
+ * bytes?
+ */
+bool rv_vmdk_extents_overlap (const struct rv_vmdk_extent *a,
+                              const struct rv_vmdk_extent *b);
+
 int rv_vmdk_check (struct rv_format *format,
                    void (*cb) (void *opaque, rawview_finding finding,
                                const char *msg),
