@@ -206,30 +206,61 @@ grow_table (struct rv_cache *c)
   free (old);
 }
 
+/* Who goes first; NULL: all are in use. */
+static struct rv_cache_block *
+victim (struct rv_cache *c)
+{
+  return c->once.oldest ? c->once.oldest : c->again.oldest;
+}
+
 static void
 evict (struct rv_cache *c)
 {
   struct rv_cache_block *b;
 
-  while (c->used > c->budget &&
-         (b = c->once.oldest ? c->once.oldest : c->again.oldest) != NULL) {
+  while (c->used > c->budget && (b = victim (c)) != NULL) {
     list_remove (c, b);
     table_remove (c, b);
     free_block (b);
   }
 }
 
-/* own: how many of its bytes are its own */
+/* The memory of one that has to go anyway and is as large, NULL: there is none.
+ * What many threads allocate and free in any order an allocator does not give
+ * back, and the budget would be passed by half.
+ */
 static struct rv_cache_block *
-new_block (const struct rv_cache_key *key, size_t len, size_t own)
+recycle (struct rv_cache *c, size_t len)
 {
-  struct rv_cache_block *b = malloc (sizeof *b + own);
+  struct rv_cache_block *b = victim (c);
 
+  if (b == NULL || b->len != len || b->shared != NULL ||
+      c->used + len <= c->budget)
+    return NULL;
+  list_remove (c, b);
+  table_remove (c, b);
+  free (b->error);
+  return b;
+}
+
+static struct rv_cache_block *
+init_block (struct rv_cache_block *b, const struct rv_cache_key *key,
+            size_t len)
+{
   if (b == NULL)
     return NULL;
   *b = (struct rv_cache_block){ .key = *key, .len = len };
   b->bytes = b->own;
   return b;
+}
+
+/* One whose bytes are its own. */
+static struct rv_cache_block *
+new_block (struct rv_cache *c, const struct rv_cache_key *key, size_t len)
+{
+  struct rv_cache_block *b = recycle (c, len);
+
+  return init_block (b ? b : malloc (sizeof *b + len), key, len);
 }
 
 static void
@@ -340,7 +371,7 @@ rv_cache_pin (struct rv_cache *c, const struct rv_cache_key *key, size_t len,
       return -1;
   }
   else {
-    b = new_block (key, len, len);
+    b = new_block (c, key, len);
     if (b == NULL)
       return rv_error_nomem (err);
     b->state = LOADING;
@@ -385,7 +416,7 @@ rv_cache_put (struct rv_cache *c, const struct rv_cache_key *key, size_t len,
               const uint8_t *bytes, void *shared,
               void (*release) (void *shared))
 {
-  struct rv_cache_block *b = new_block (key, len, 0), *old;
+  struct rv_cache_block *b = init_block (malloc (sizeof *b), key, len), *old;
   LOCKED (&c->lock);
 
   old = find (c, key);
