@@ -48,7 +48,7 @@ mount_qemu ()
 }
 
 
-#--- Ways to measure: WHO KIND ARG…, printing "SECONDS KIB-OF-WHO"
+#--- Ways to measure: WHO KIND ARG…, printing "SECONDS KIB-OF-WHO BUSY-CORES"
 
 # What a disk has, and the same from the server.  Of the largest disk only the
 # first MiB.
@@ -87,16 +87,25 @@ same () # NAME KIND COMMAND…: its output is compared
   verified+="$name "
 }
 
+# Seconds that all cores have worked so far.
+busy ()
+{
+  awk -v hz="$(getconf CLK_TCK)" '$1 == "cpu" {
+    print ($2 + $3 + $4 + $7 + $8) / hz }' /proc/stat
+}
+
 # result COMMAND…: runs it while the server runs.
 result ()
 {
-  local seconds
+  local seconds before
 
+  before=$(busy)
   read -r seconds _ < <("$@" 2>>"$tmp/log") || {
     cat "$tmp/log" >&2
     die "this failed: $*"
   }
-  echo "$seconds $(peak)"
+  echo "$seconds $(peak)" "$(awk -v s="$seconds" -v a="$before" \
+    -v b="$(busy)" 'BEGIN { print s > 0 ? (b - a) / s : 0 }')"
 }
 
 over_nbd () # WHO KIND COMMAND…
@@ -204,7 +213,7 @@ first_byte () # WHO KIND
     for (( i = 0; i < 40; i++ )); do
       "$client" - seq 4096 1 1 1048576 "$@"
     done
-  ) | awk '{ s += $1; if ($3 > kib) kib = $3 } END { print s / 40, kib }'
+  ) | awk '{ s += $1; if ($3 > kib) kib = $3 } END { print s / 40, kib, "-" }'
 }
 
 # The container is behind a slow network: rawview reads it there; the peer
@@ -239,7 +248,8 @@ remote () # WHO KIND
   rm -f "$tmp/out" "$tmp/fetched"
   sync
   "remote_$1" "$(format_of "$2")" |
-    awk '{ s += $1; if ($2 > kib) kib = $2 } END { print s, kib }'
+    awk '{ s += $1; busy += $1 * $3; if ($2 > kib) kib = $2 }
+      END { print s, kib, busy / s }'
   same "remote-$1-$2" "$2" cat "$tmp/out"
   rm -f "$tmp/out" "$tmp/fetched"
   stop "${helpers[1]}"
