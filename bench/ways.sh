@@ -105,7 +105,7 @@ result ()
     die "this failed: $*"
   }
   echo "$seconds $(peak)" "$(awk -v s="$seconds" -v a="$before" \
-    -v b="$(busy)" 'BEGIN { print s > 0 ? (b - a) / s : 0 }')"
+    -v b="$(busy)" 'BEGIN { print (s > 0 ? (b - a) / s : 0) }')"
 }
 
 over_nbd () # WHO KIND COMMAND…
