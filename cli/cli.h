@@ -128,6 +128,18 @@ int cli_error_errno (rawview_error *err, int errnum, const char *fmt, ...)
  */
 int cli_finish_output (void);
 
+/*--- The sandbox --------------------------------------------------------*/
+
+/* To be called when everything is open.  image: what the command works on; or
+ * exports; or neither.  removes: NULL, or files that may have to be removed,
+ * NULL at the end. What is missing on this machine is for "info" and
+ * "--features" to tell.
+ */
+int cli_enter_sandbox (const rawview_options *options,
+                       const rawview_image *image, rawview_exports *exports,
+                       const char *const *removes, rawview_sandbox *state,
+                       rawview_error *err);
+
 /*--- Text ---------------------------------------------------------------*/
 
 /* "10", "64k", "1.5G" */

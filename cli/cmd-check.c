@@ -168,9 +168,15 @@ run (const struct cli_args *args)
   struct findings findings = { 0 };
   rawview_check_result result = { 0 };
   rawview_error why, err;
+  rawview_sandbox sandbox;
 
   if (open_image (args, &image, &why) == -1) {
     cli_fail (&why);
+    return STATUS_NOT_DONE;
+  }
+  if (cli_enter_sandbox (args->options, image, NULL, NULL, &sandbox, &err) ==
+      -1) {
+    cli_fail (&err);
     return STATUS_NOT_DONE;
   }
   if (v->json)

@@ -303,6 +303,23 @@ set_up_rescue (const struct cli_args *args, struct copy *c, rawview_error *err)
 }
 
 static int
+enter_sandbox (const struct cli_args *args, const struct copy *c,
+               rawview_error *err)
+{
+  const struct copy_target *t = c->job.target;
+  const char *removes[] = { NULL, NULL, NULL };
+  rawview_sandbox state;
+  size_t n = 0;
+
+  if (t->created)
+    removes[n++] = t->name;
+  if (c->lost.created)
+    removes[n++] = c->lost.map_name;
+  return cli_enter_sandbox (args->options, c->job.image, NULL, removes, &state,
+                            err);
+}
+
+static int
 copy (const struct cli_args *args, struct copy *c, rawview_error *err)
 {
   const struct copy_values *v = args->values;
@@ -322,6 +339,8 @@ copy (const struct cli_args *args, struct copy *c, rawview_error *err)
   if (open_target (args, c, err) == -1)
     return -1;
   r = c->job.stream ? copy_stream_check (&c->job, err) : 0;
+  if (r == 0)
+    r = enter_sandbox (args, c, err);
   if (r == 0 && (r = run_with_descriptors (c, err)) == -1 && c->job.stream)
     copy_stream_explain (&c->job, err);
   if (r == 0 && c->rescue)

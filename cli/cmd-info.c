@@ -193,27 +193,49 @@ print_image (rawview_image *image, unsigned depth, rawview_error *err)
   return 0;
 }
 
+/* How far this process was confined while it read the image. */
+static void
+print_sandbox (const rawview_sandbox *sandbox)
+{
+  printf ("sandbox: %s\n", sandbox->text);
+}
+
 /*--- One disk, or its chain ---------------------------------------------*/
 
 static int
-show_text (rawview_image *image, size_t depth, rawview_error *err)
+show_text (rawview_image *image, size_t depth, const rawview_sandbox *sandbox,
+           rawview_error *err)
 {
   for (unsigned d = 0; d < depth; d++) {
     if (d > 0)
       putchar ('\n');
     if (print_image (image, d, err) == -1)
       return -1;
+    if (d == 0)
+      print_sandbox (sandbox);
   }
   return 0;
 }
 
 static struct cli_json *
-chain_to_json (rawview_image *image, rawview_error *err)
+image_to_json (rawview_image *image, unsigned depth,
+               const rawview_sandbox *sandbox, rawview_error *err)
+{
+  struct cli_json *one = cli_json_image (image, depth, err);
+
+  if (one != NULL && depth == 0)
+    cli_json_set_text (one, "sandbox", sandbox->text);
+  return one;
+}
+
+static struct cli_json *
+chain_to_json (rawview_image *image, const rawview_sandbox *sandbox,
+               rawview_error *err)
 {
   struct cli_json *chain = cli_json_array (), *one;
 
   for (unsigned d = 0; d < rawview_get_depth (image); d++) {
-    one = cli_json_image (image, d, err);
+    one = image_to_json (image, d, sandbox, err);
     if (one == NULL) {
       cli_json_free (chain);
       return NULL;
@@ -225,15 +247,15 @@ chain_to_json (rawview_image *image, rawview_error *err)
 
 static int
 show_disk (rawview_image *image, const struct info_values *v,
-           rawview_error *err)
+           const rawview_sandbox *sandbox, rawview_error *err)
 {
   struct cli_json *value;
 
   if (!v->json)
     return show_text (image, v->backing_chain ? rawview_get_depth (image) : 1,
-                      err);
-  value = v->backing_chain ? chain_to_json (image, err)
-                           : cli_json_image (image, 0, err);
+                      sandbox, err);
+  value = v->backing_chain ? chain_to_json (image, sandbox, err)
+                           : image_to_json (image, 0, sandbox, err);
   if (value == NULL)
     return -1;
   cli_json_print (value);
@@ -278,7 +300,8 @@ show_named_disk (rawview_exports *exports, const char *name,
 
 static int
 show_disks (rawview_exports *exports, const char *source,
-            const struct cli_list *names, bool json, rawview_error *err)
+            const struct cli_list *names, bool json,
+            const rawview_sandbox *sandbox, rawview_error *err)
 {
   struct cli_json *appliance = json ? cli_json_object () : NULL;
   struct cli_json *disks = json ? cli_json_array () : NULL;
@@ -287,9 +310,12 @@ show_disks (rawview_exports *exports, const char *source,
     cli_json_set_text (appliance, "filename", source);
     cli_json_set_text (appliance, "format", "ova");
     cli_json_set (appliance, "disks", disks);
+    cli_json_set_text (appliance, "sandbox", sandbox->text);
   }
-  else
+  else {
     printf ("image: %s\nfile format: ova\ndisks: %zu\n", source, names->len);
+    print_sandbox (sandbox);
+  }
 
   for (size_t i = 0; i < names->len; i++)
     if (show_named_disk (exports, names->items[i], disks, err) == -1) {
@@ -313,18 +339,21 @@ show (const struct cli_args *args, struct cli_list *names, rawview_error *err)
   CLEANUP_IMAGE rawview_image *image = NULL;
   const struct info_values *v = args->values;
   const char *source = args->operands[0];
+  rawview_sandbox sandbox;
 
   if (exports == NULL)
     return cli_error_set (err, RAWVIEW_ERROR_NOMEM, 0, "out of memory");
   if (rawview_exports_add_source (exports, NULL, source, args->options, err) ==
           -1 ||
+      cli_enter_sandbox (args->options, NULL, exports, NULL, &sandbox, err) ==
+          -1 ||
       rawview_exports_list (exports, add_name, names, err) == -1)
     return -1;
   if (names->len > 1)
-    return show_disks (exports, source, names, v->json, err);
+    return show_disks (exports, source, names, v->json, &sandbox, err);
   if (rawview_exports_open (exports, "", &image, err) == -1)
     return -1;
-  return show_disk (image, v, err);
+  return show_disk (image, v, &sandbox, err);
 }
 
 static int

@@ -140,10 +140,13 @@ run (const struct cli_args *args)
   CLEANUP_IMAGE rawview_image *image = NULL;
   const struct map_values *v = args->values;
   struct map m = { .json = v->json };
+  rawview_sandbox sandbox;
   rawview_error err;
   int r;
 
-  if (rawview_open (args->operands[0], args->options, &image, &err) == -1)
+  if (rawview_open (args->operands[0], args->options, &image, &err) == -1 ||
+      cli_enter_sandbox (args->options, image, NULL, NULL, &sandbox, &err) ==
+          -1)
     return cli_fail (&err);
   if (!v->json)
     printf ("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File");

@@ -19,7 +19,6 @@ static const uint8_t zeros[64 * 1024];
 struct file_target {
   struct copy_target base;
   int fd;
-  bool created;           /* by us, and so to be removed on failure */
   atomic_uint no_zeroing; /* bit per way of zero_ways that does not work */
   void **buffers;         /* one per lane */
 };
@@ -117,7 +116,7 @@ file_flush (struct copy_target *t, rawview_error *err)
 static void
 file_abandon (struct copy_target *t)
 {
-  if (of_base (t)->created)
+  if (t->created)
     unlink (t->name);
 }
 
@@ -200,8 +199,8 @@ open_named (struct file_target *f, struct stat *st, rawview_error *err)
   const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY;
 
   f->fd = open (name, flags | O_CREAT | O_EXCL, 0666);
-  f->created = f->fd >= 0;
-  if (!f->created && errno == EEXIST) {
+  f->base.created = f->fd >= 0;
+  if (!f->base.created && errno == EEXIST) {
     if (stat (name, st) == -1)
       return cli_error_errno (err, errno, "%s", name);
     if (S_ISREG (st->st_mode))

@@ -58,6 +58,7 @@ struct copy_target {
   const struct copy_ops *ops;
   const char *name;
   unsigned lanes;       /* how many workers it can take */
+  bool created;         /* by us: removed if the copy fails */
   bool zeroed;          /* reads as zeros already, so zeros can be skipped */
   bool ordered;         /* a stream: pieces have to come in order */
   bool always_flush;    /* an error of the storage would be lost otherwise */

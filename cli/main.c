@@ -60,6 +60,7 @@ static int
 print_features (void)
 {
   const rawview_option_info *info;
+  rawview_sandbox sandbox;
 
   printf ("version=%s\n", rawview_version ());
   printf ("commands=");
@@ -82,6 +83,8 @@ print_features (void)
 #else
   printf ("fuse=no\n");
 #endif
+  rawview_sandbox_probe (&sandbox);
+  printf ("sandbox=%s\n", sandbox.text);
   return cli_finish_output ();
 }
 

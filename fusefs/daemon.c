@@ -36,8 +36,17 @@ static void __attribute__ ((noreturn)) wait_for_child (pid_t child, int fd)
                                                          : 1);
 }
 
+static int
+leave (struct background *bg, rawview_error *err)
+{
+  bg->null_fd = open ("/dev/null", O_RDWR | O_CLOEXEC);
+  if (bg->null_fd != -1 && setsid () != -1 && chdir ("/") == 0)
+    return 0;
+  return error_system (err, "cannot go into the background");
+}
+
 int
-daemon_fork (int *ready_fd, rawview_error *err)
+daemon_fork (struct background *bg, rawview_error *err)
 {
   int fds[2];
   pid_t child;
@@ -56,23 +65,22 @@ daemon_fork (int *ready_fd, rawview_error *err)
     wait_for_child (child, fds[0]);
   }
   close (fds[0]);
-  *ready_fd = fds[1];
-  return 0;
+  bg->ready_fd = fds[1];
+  return leave (bg, err);
 }
 
 int
-daemon_ready (int ready_fd, rawview_error *err)
+daemon_ready (const struct background *bg, rawview_error *err)
 {
-  int null = open ("/dev/null", O_RDWR | O_CLOEXEC);
-  bool ok = null != -1 && setsid () != -1 && chdir ("/") == 0;
+  bool ok = true;
 
   for (int fd = 0; fd <= 2 && ok; fd++)
-    ok = dup2 (null, fd) != -1;
-  if (null > 2)
-    close (null);
-  if (!ok || write (ready_fd, "", 1) != 1)
+    ok = dup2 (bg->null_fd, fd) != -1;
+  if (bg->null_fd > 2)
+    close (bg->null_fd);
+  if (!ok || write (bg->ready_fd, "", 1) != 1)
     return error_system (err, "cannot go into the background");
-  close (ready_fd);
+  close (bg->ready_fd);
   return 0;
 }
 
@@ -124,9 +132,15 @@ pid_file_remove (struct pid_file *pid_file)
 {
   if (pid_file->path == NULL)
     return;
-  if (pid_file->fd != -1)
-    close (pid_file->fd);
   unlink (pid_file->path);
+  pid_file_release (pid_file);
+}
+
+void
+pid_file_release (struct pid_file *pid_file)
+{
+  if (pid_file->path != NULL && pid_file->fd != -1)
+    close (pid_file->fd);
   free (pid_file->path);
   pid_file->path = NULL;
 }

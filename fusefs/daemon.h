@@ -11,15 +11,21 @@
 
 #include <rawview.h>
 
-/* Forks.  Returns in the child alone, with a descriptor for daemon_ready; the
+/* What daemon_ready needs. */
+struct background {
+  int ready_fd;
+  int null_fd;
+};
+
+/* Forks.  Returns in the child alone, which has left terminal and folder; the
  * parent waits and exits, with 0 or with the exit status of the child.
  */
-int daemon_fork (int *ready_fd, rawview_error *err);
+int daemon_fork (struct background *bg, rawview_error *err);
 
-/* In the child: leaves terminal, folder and standard streams, lets the parent
- * exit.  Messages must go to syslog from here on.
+/* In the child, which may be in the sandbox: leaves the standard streams, lets
+ * the parent exit.  Messages must go to syslog from here on.
  */
-int daemon_ready (int ready_fd, rawview_error *err);
+int daemon_ready (const struct background *bg, rawview_error *err);
 
 struct pid_file {
   char *path; /* absolute; NULL: none */
@@ -31,5 +37,8 @@ int pid_file_open (struct pid_file *pid_file, const char *path,
                    rawview_error *err);
 int pid_file_write (struct pid_file *pid_file, rawview_error *err);
 void pid_file_remove (struct pid_file *pid_file);
+
+/* The same without removing it. */
+void pid_file_release (struct pid_file *pid_file);
 
 #endif /* RAWVIEWFS_DAEMON_H */

@@ -6,20 +6,24 @@
  *      said before anything is mounted
  *   2. mount
  *   3. go into the background
- *   4. start threads: the library's workers, then libfuse's
- *   5. write the pid file, let the parent go, answer requests
- *   6. unmount, end writing to the images, remove the pid file
+ *   4. fork the process that will do what the sandbox denies: see ending.h
+ *   5. write the pid file, go into the sandbox
+ *   6. start threads: the library's workers, then libfuse's
+ *   7. let the parent go, answer requests
+ *   8. unmount, end writing to the images, remove the pid file
  */
 
 #include <config.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon.h"
+#include "ending.h"
 #include "error.h"
 #include "log.h"
 #include "mountpoint.h"
@@ -37,6 +41,7 @@ struct rawviewfs {
   struct tree *tree;
   struct ops *ops;
   struct pid_file pid_file;
+  struct ending ending;
   struct fuse_session *session;
   bool has_handlers;
   bool is_mounted;
@@ -157,17 +162,34 @@ mount_tree (struct rawviewfs *fs, rawview_error *err)
 /*--- Serving ------------------------------------------------------------*/
 
 static int
+enter_sandbox (struct rawviewfs *fs, rawview_error *err)
+{
+  const rawview_sandbox_needs needs = { .options = fs->options.image,
+                                        .exports = fs->exports,
+                                        .syslog = !fs->options.foreground };
+  rawview_sandbox state;
+
+  if (ending_start (&fs->ending, fs->places.mountpoint, fs->pid_file.path,
+                    err) == -1 ||
+      rawview_sandbox_enter (&needs, &state, err) == -1)
+    return -1;
+  if (fs->options.debug || state.weaker)
+    log_line ("%s", state.text);
+  return 0;
+}
+
+static int
 get_ready (struct rawviewfs *fs, rawview_error *err)
 {
-  int ready_fd;
+  struct background bg;
 
-  if (!fs->options.foreground && daemon_fork (&ready_fd, err) == -1)
+  if (!fs->options.foreground && daemon_fork (&bg, err) == -1)
     return -1;
-  if (tree_start (fs->tree, err) == -1 ||
-      pid_file_write (&fs->pid_file, err) == -1)
+  if (pid_file_write (&fs->pid_file, err) == -1 ||
+      enter_sandbox (fs, err) == -1 || tree_start (fs->tree, err) == -1)
     return -1;
   if (!fs->options.foreground) {
-    if (daemon_ready (ready_fd, err) == -1)
+    if (daemon_ready (&bg, err) == -1)
       return -1;
     log_to_syslog ();
   }
@@ -221,24 +243,49 @@ run (struct rawviewfs *fs, rawview_error *err)
   return answer_requests (fs, err);
 }
 
+/* Somebody may have unmounted it, and mounted something else since. */
+static bool
+is_still_mounted (const struct rawviewfs *fs)
+{
+  struct pollfd pfd = { .fd = fuse_session_fd (fs->session) };
+
+  return fs->is_mounted && !(poll (&pfd, 1, 0) == 1 && pfd.revents & POLLERR);
+}
+
+/* The session's descriptor is closed first, or unmounting would wait for us. */
+static void
+unmount_tree (struct rawviewfs *fs)
+{
+  bool by_other = fs->ending.pid != 0 && is_still_mounted (fs);
+
+  if (fs->is_mounted && fs->ending.pid == 0)
+    fuse_session_unmount (fs->session);
+  if (fs->has_handlers)
+    fuse_remove_signal_handlers (fs->session);
+  if (fs->session != NULL)
+    fuse_session_destroy (fs->session);
+  if (by_other)
+    ending_unmount (&fs->ending);
+}
+
 /* Unmounts, and ends writing: -1 if the images are not as they should be. */
 static int
 release (struct rawviewfs *fs)
 {
   int r = 0;
 
-  if (fs->is_mounted)
-    fuse_session_unmount (fs->session);
-  if (fs->has_handlers)
-    fuse_remove_signal_handlers (fs->session);
-  if (fs->session != NULL)
-    fuse_session_destroy (fs->session);
+  unmount_tree (fs);
   ops_free (fs->ops);
   if (fs->tree != NULL)
     r = tree_finish (fs->tree);
   tree_free (fs->tree);
   rawview_exports_free (fs->exports);
-  pid_file_remove (&fs->pid_file);
+  if (fs->ending.pid != 0)
+    ending_remove_pid_file (&fs->ending);
+  else
+    pid_file_remove (&fs->pid_file);
+  pid_file_release (&fs->pid_file);
+  ending_release (&fs->ending);
   places_release (&fs->places);
   options_release (&fs->options);
   return r;

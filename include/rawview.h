@@ -368,6 +368,39 @@ const char *rawview_exports_default (const rawview_exports *exports);
 int rawview_exports_open (rawview_exports *exports, const char *name,
                           rawview_image **image, rawview_error *err);
 
+/*--- The sandbox --------------------------------------------------------*/
+
+/* What a process will still do besides reading and writing its images. */
+typedef struct rawview_sandbox_needs {
+  const rawview_options *options; /* with the option sandbox; NULL: auto */
+  rawview_exports *exports;       /* what it serves; NULL: nothing, or */
+  const rawview_image *image;     /* this, opened with options */
+  bool syslog;                    /* its messages go to the system's log */
+  const char *const *removes;     /* NULL, or files and empty folders that it
+                                     will remove; NULL at the end */
+} rawview_sandbox_needs;
+
+typedef struct rawview_sandbox {
+  unsigned landlock; /* version of Landlock's interface, 0: not used */
+  bool seccomp;      /* a filter of system calls is used */
+  bool weaker;       /* than it should be: worth a line in the log */
+  char text[400];    /* one line: what is denied, by what, what is missing */
+} rawview_sandbox;
+
+/* Gives up, for the rest of the process, what its images do not need: denied
+ * calls fail with EPERM or EACCES and raise no signal.  Call it when everything
+ * is open and before the first byte of a client is read; after the last fork,
+ * and before threads are started, which Landlock does not reach.  There is no
+ * way back.  With sandbox=auto it goes without what the kernel lacks and says
+ * so in *state; with sandbox=on that is RAWVIEW_ERROR_UNSUPPORTED, and the
+ * process should end.
+ */
+int rawview_sandbox_enter (const rawview_sandbox_needs *needs,
+                           rawview_sandbox *state, rawview_error *err);
+
+/* What there is on this machine: "Landlock 7, seccomp".  Changes nothing. */
+void rawview_sandbox_probe (rawview_sandbox *state);
+
 /*--- Streams ------------------------------------------------------------*/
 
 /* A streamOptimized VMDK, alone or in an OVA, that comes from a pipe: read

@@ -13,6 +13,7 @@
 #include "folder.h"
 #include "format/ova.h"
 #include "probe.h"
+#include "sandbox.h"
 #include "util/error.h"
 #include "util/text.h"
 
@@ -322,4 +323,22 @@ rawview_exports_open (rawview_exports *x, const char *name,
                          "say which export: a folder has no default one");
   return rv_error_set (err, RAWVIEW_ERROR_USAGE, ENOENT,
                        "there is no export called \"%s\"", name);
+}
+
+/*--- The sandbox --------------------------------------------------------*/
+
+int
+rv_exports_sandbox (rawview_exports *x, struct rv_sandbox_rules *rules,
+                    rawview_error *err)
+{
+  LOCKED (&x->lock);
+
+  for (size_t i = 0; i < x->disks.len; i++)
+    if (rv_sandbox_add_image (rules, x->disks.ptr[i].image,
+                              x->disks.ptr[i].opts, err) == -1)
+      return -1;
+  for (size_t i = 0; i < x->folders.len; i++)
+    if (rv_folder_sandbox (x->folders.ptr[i], rules, err) == -1)
+      return -1;
+  return 0;
 }

@@ -23,6 +23,7 @@
 #include "format/ova.h"
 #include "overlay.h"
 #include "probe.h"
+#include "sandbox.h"
 #include "util/error.h"
 #include "util/text.h"
 
@@ -681,4 +682,32 @@ rv_folder_open_disk (struct rv_folder *folder, struct rv_disk *disk,
   if (r == 0)
     *image = rawview_ref (disk->image);
   return r;
+}
+
+/*--- The sandbox --------------------------------------------------------*/
+
+/* Its files are opened when somebody asks for them. */
+int
+rv_folder_sandbox (const struct rv_folder *f, struct rv_sandbox_rules *rules,
+                   rawview_error *err)
+{
+  const rawview_options *o = f->opts;
+  unsigned may = RV_MAY_READ;
+
+  rules->beneath = true;
+  if (o->writable && !rv_options_have_overlay (o))
+    may |= RV_MAY_WRITE;
+  if (rv_sandbox_add (rules, f->dirfd, may, err) == -1)
+    return -1;
+  if (o->overlay_dir &&
+      rv_sandbox_add_path (rules, o->overlay_dir,
+                           RV_MAY_READ | RV_MAY_WRITE | RV_MAY_CREATE |
+                               RV_MAY_REMOVE_FILE,
+                           err) == -1)
+    return -1;
+  for (size_t i = 0; i < o->directories.len; i++)
+    if (rv_sandbox_add_path (rules, o->directories.ptr[i], RV_MAY_READ, err) ==
+        -1)
+      return -1;
+  return 0;
 }

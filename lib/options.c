@@ -354,6 +354,21 @@ set_locking (rawview_options *o, const char *key, const char *value,
 }
 
 static int
+set_sandbox (rawview_options *o, const char *key, const char *value,
+             rawview_error *err)
+{
+  bool on;
+
+  if (strcasecmp (value, "auto") == 0)
+    o->sandbox = RV_SANDBOX_AUTO;
+  else if (rv_text_parse_bool (value, &on))
+    o->sandbox = on ? RV_SANDBOX_ON : RV_SANDBOX_OFF;
+  else
+    return rv_error_usage (err, "%s=%s: use auto, on or off", key, value);
+  return 0;
+}
+
+static int
 set_fd (rawview_options *o, const char *key, const char *value,
         rawview_error *err)
 {
@@ -438,6 +453,10 @@ static const struct option {
       "lock out programs that would write the image" },
     false,
     set_locking },
+  { { "sandbox", "auto|on|off",
+      "give up what is not needed before anybody is served (default auto)" },
+    false,
+    set_sandbox },
   { { "fd", "N", "the image is already open as this file descriptor" },
     false,
     set_fd },

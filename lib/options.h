@@ -10,6 +10,7 @@
 DEFINE_VECTOR (rv_strings, char *);
 
 enum rv_locking { RV_LOCKING_AUTO, RV_LOCKING_ON, RV_LOCKING_OFF };
+enum rv_sandbox_mode { RV_SANDBOX_AUTO, RV_SANDBOX_ON, RV_SANDBOX_OFF };
 enum rv_check { RV_CHECK_LAZY, RV_CHECK_FULL };
 
 #define RV_DEFAULT_CACHE       ((size_t) 64 << 20)
@@ -41,6 +42,7 @@ struct rawview_options {
   bool rescue; /* read what can be read; never writable */
   uint64_t max_size;
   enum rv_locking locking;
+  enum rv_sandbox_mode sandbox; /* of the process: rawview_sandbox_enter */
 
   size_t cache;         /* bytes */
   unsigned workers;     /* threads */

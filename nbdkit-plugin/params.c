@@ -165,6 +165,11 @@ set_option (struct params *params, const char *key, const char *value)
   struct source *source = current_export (params);
   rawview_error err;
 
+  if (source != NULL && strcmp (key, "sandbox") == 0) {
+    nbdkit_error ("sandbox= is for the whole process: give it before the first "
+                  "export=");
+    return -1;
+  }
   if (rawview_options_set (source ? source->opts : params->common, key, value,
                            &err) == -1) {
     nbdkit_error ("%s", err.msg);

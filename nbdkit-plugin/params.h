@@ -75,6 +75,7 @@ bool params_is_folder (const struct params *params);
   "workers=N            Threads for decompression (default: the CPUs).\n" \
   "connections=N        Connections to an NBD server (default 4).\n" \
   "locking=auto|on|off  Lock out programs that would write the image.\n" \
+  "sandbox=auto|on|off  Give up what is not needed before clients come.\n" \
   "fd=N                 The image is already open as this descriptor."
 
 #endif /* RAWVIEW_PLUGIN_PARAMS_H */

@@ -29,6 +29,7 @@
 
 #include "log.h"
 #include "params.h"
+#include "sandbox.h"
 #include "writers.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -85,10 +86,13 @@ static void
 plugin_dump_plugin (void)
 {
   const rawview_option_info *o;
+  rawview_sandbox sandbox;
 
   printf ("rawview_version=%s\n", rawview_version ());
   for (size_t i = 0; (o = rawview_option_get (i)) != NULL; i++)
     printf ("rawview_option_%s=%s\n", o->name, o->arg);
+  rawview_sandbox_probe (&sandbox);
+  printf ("rawview_sandbox=%s\n", sandbox.text);
 }
 
 /*--- Before serving -----------------------------------------------------*/
@@ -127,7 +131,7 @@ static int
 plugin_after_fork (void)
 {
   log_serving ();
-  return 0;
+  return sandbox_enter (params.common, exports);
 }
 
 /*--- Exports ------------------------------------------------------------*/

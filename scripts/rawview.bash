@@ -6,7 +6,7 @@
 _rawview_image_options='
   --allow-devices --allow-truncated --cache --check --connections --data-file
   --disk --fd --format --locking --max-size --overlay --overlay-dir --parent
-  --parent-format --references --rescue --snapshot --workers'
+  --parent-format --references --rescue --sandbox --snapshot --workers'
 
 # What may follow an option: prints the words, or fails where it is a file.
 _rawview_values ()
@@ -16,7 +16,7 @@ _rawview_values ()
     --parent-format) echo qcow2 vmdk raw ;;
     --allow-devices | --allow-truncated | --rescue) echo yes no ;;
     --check) echo lazy full ;;
-    --locking) echo auto on off ;;
+    --locking | --sandbox) echo auto on off ;;
     --output) echo json human ;;
     --progress) echo bar json none ;;
     --tls) echo off on require ;;
@@ -38,7 +38,7 @@ _rawview_takes_value ()
       --ipaddr | --locking | --mapfile | --max-size | --name | --nbdkit | \
       --output | \
       --overlay | --overlay-dir | --parent | --parent-format | --pid-file | --port | \
-      --references | --run | --selinux-label | --snapshot | --socket | \
+      --references | --run | --sandbox | --selinux-label | --snapshot | --socket | \
       --sparse | --threads | --tls | --tls-certificates | --tls-psk | \
       --workers) ;;
     -[StUPio]) ;;
