@@ -22,6 +22,9 @@
 /* Bytes: less is not worth a thread's waking up. */
 #define CHUNK_MIN (128u << 10)
 
+/* A reader who has not been seen for so many reads of all is gone. */
+#define GONE (8u * READERS)
+
 /* Chunks that wait to be fetched.  When there is no room, readers are faster
  * than we are: what would come too late is left out.
  */
@@ -153,13 +156,29 @@ power_below (uint64_t n)
   return 1ull << (63 - __builtin_clzll (n));
 }
 
+/* How far may one be read ahead of?  All share two windows, since what is
+ * fetched for one must not push out what waits for another.
+ */
+static uint64_t
+share (const struct rv_ahead *a)
+{
+  unsigned n = 0;
+
+  for (unsigned i = 0; i < READERS; i++) {
+    const struct reader *r = &a->readers[i];
+
+    n += r->reads == BELIEVED && a->clock - r->seen < GONE;
+  }
+  return n > 2 ? 2 * a->o.window / n : a->o.window;
+}
+
 /* Who has read little in order gets little.  Whole chunks, and no new ones
  * before there is room for half a window: then they adjoin in the storage.
  */
 static enum rv_order
 extend (struct rv_ahead *a, struct reader *r)
 {
-  uint64_t window = rv_min_u64 (a->o.window, 2 * r->run), to, chunk;
+  uint64_t window = rv_min_u64 (share (a), 2 * r->run), to, chunk;
 
   if (window < CHUNK_MIN || !atomic_load (&a->may_start))
     return RV_ORDER_KNOWN;

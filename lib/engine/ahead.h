@@ -19,7 +19,8 @@
 struct rv_ahead;
 
 struct rv_ahead_options {
-  uint64_t window;  /* bytes to be ahead of a reader, at most; 0: never */
+  uint64_t window;  /* bytes to be ahead of a reader, at most, and half as much
+                       as of all; 0: never */
   uint64_t chunk;   /* bytes that one thread fetches at a time */
   unsigned threads; /* at most RV_AHEAD_THREADS_MAX */
   /* Called by these threads. */

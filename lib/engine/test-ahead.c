@@ -40,7 +40,7 @@ fetch (void *opaque, uint64_t len, uint64_t off)
     pthread_cond_wait (&l->changed, &l->lock);
 }
 
-/* Waits until all up to end was fetched, for at most 10 s. */
+/* Waits, for at most 10 s, until all up to end was fetched. */
 static bool
 fetched_up_to (struct log *l, uint64_t end)
 {
@@ -53,6 +53,29 @@ fetched_up_to (struct log *l, uint64_t end)
     if (pthread_cond_timedwait (&l->changed, &l->lock, &t) != 0)
       return false;
   return true;
+}
+
+/* The same for the block at off. */
+static bool
+fetched (struct log *l, uint64_t off)
+{
+  struct timespec t;
+  LOCKED (&l->lock);
+
+  clock_gettime (CLOCK_REALTIME, &t);
+  t.tv_sec += 10;
+  while (l->blocks[off / BLOCK] == 0)
+    if (pthread_cond_timedwait (&l->changed, &l->lock, &t) != 0)
+      return false;
+  return true;
+}
+
+/* How far the fetches are. */
+static uint64_t
+fetched_end (struct log *l)
+{
+  LOCKED (&l->lock);
+  return l->end;
 }
 
 static void
@@ -104,7 +127,7 @@ who_reads_in_order_is_read_ahead_of (void)
     CHECK_EQ_INT (in_order, off >= 512 * KIB);
     if (in_order)
       CHECK (fetched_up_to (&l, rv_min_u64 (off + 768 * KIB, SIZE)));
-    CHECK (l.end <= off + 256 * KIB + 2 * MIB + 512 * KIB);
+    CHECK (fetched_end (&l) <= off + 256 * KIB + 2 * MIB + 512 * KIB);
   }
   CHECK (fetched_up_to (&l, SIZE));
   close_ahead (a, &l);
@@ -161,6 +184,43 @@ several_may_read_in_order_at_once (void)
       CHECK_EQ_INT (note (a, reader * 16 * MIB + i * BLOCK), i >= 2);
   CHECK (fetched_up_to (&l, 48 * MIB + 9 * BLOCK));
   close_ahead (a, &l);
+}
+
+/* Bytes from..to that were fetched. */
+static uint64_t
+fetched_within (const struct log *l, uint64_t from, uint64_t to)
+{
+  uint64_t sum = 0;
+
+  for (uint64_t i = from / BLOCK; i < to / BLOCK; i++)
+    sum += l->blocks[i] > 0 ? BLOCK : 0;
+  return sum;
+}
+
+/* What is kept for all has room for two. */
+static void
+many_readers_are_read_ahead_of_less_each (void)
+{
+  struct log l;
+  struct rv_ahead *a = NULL;
+  uint64_t sum = 0;
+
+  open_ahead (&l, &a);
+  rv_ahead_start (a);
+  for (uint64_t i = 0; i < 64; i++)
+    for (uint64_t reader = 0; reader < 8; reader++) {
+      uint64_t off = reader * 8 * MIB + i * BLOCK;
+
+      if (note (a, off))
+        CHECK (fetched (&l, off + BLOCK));
+    }
+  /* Time for what should not come. */
+  nanosleep (&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+  close_ahead (a, &l);
+  for (uint64_t reader = 0; reader < 8; reader++)
+    sum +=
+        fetched_within (&l, reader * 8 * MIB + 4 * MIB, (reader + 1) * 8 * MIB);
+  CHECK (sum > 0 && sum <= 2 * 2 * MIB);
 }
 
 /* As they come when many are under way. */
@@ -244,6 +304,7 @@ main (void)
   TEST (who_has_read_little_gets_little);
   TEST (nothing_is_fetched_for_random_readers);
   TEST (several_may_read_in_order_at_once);
+  TEST (many_readers_are_read_ahead_of_less_each);
   TEST (the_same_again_is_not_in_order);
   TEST (requests_may_overtake_each_other);
   TEST (nothing_is_fetched_before_the_start_or_when_others_are_busy);
