@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include "engine/engine-internal.h"
+#include "engine/fetch.h"
 #include "util/checked.h"
 
 struct walk {
@@ -110,18 +111,12 @@ struct window {
 #define WINDOW_FIRST  (16u << 20)
 #define WINDOW_FACTOR 4u
 
-static uint64_t
-window_ask (const struct window *w, uint64_t len)
-{
-  return rv_min_u64 (len, w->len);
-}
-
 static void
-window_adapt (struct window *w, const rawview_extent *e)
+window_adapt (struct window *w, uint64_t asked, const rawview_extent *e)
 {
   uint64_t answered = e->len;
 
-  if (answered < w->len)
+  if (answered < asked)
     w->steps += e->depth + 1;
   if (!rv_mul_u64 (answered, WINDOW_FACTOR, &w->len))
     w->len = UINT64_MAX;
@@ -141,10 +136,12 @@ rv_engine_extents (struct rv_engine *e, uint64_t len, uint64_t off,
 
   while (off < end && window.steps < RV_WALK_MAX) {
     rawview_extent extent = { .off = off };
+    uint64_t asked =
+        rv_fetch_tables (e, rv_min_u64 (end - off, window.len), off);
 
-    ask (e, window_ask (&window, end - off), &extent);
+    ask (e, asked, &extent);
     off += extent.len;
-    window_adapt (&window, &extent);
+    window_adapt (&window, asked, &extent);
     if (w.has_pending && flags & RAWVIEW_EXTENTS_ONE &&
         !mergeable (&w, &w.pending, &extent))
       break;

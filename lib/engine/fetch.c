@@ -11,11 +11,20 @@
 #include "util/checked.h"
 #include "util/vector.h"
 
-/* Ranges that lie so close together are read as one. */
-#define GAP (256u << 10)
+/* Ranges that lie so close together are read as one; so much in all is read for
+ * the sake of that, or who has scattered what he wants gets all that is
+ * between.
+ */
+#define GAP      (256u << 10)
+#define GAPS_MAX (16u << 20)
 
 /* More are not collected, so that memory is bounded. */
 #define RANGES_MAX 4096u
+
+/* Of a slow storage no more of the disk is fetched at a time: with what it
+ * takes in the files it would push out itself (open.c: AHEAD_BUDGET).
+ */
+#define SLOW_MAX (16u << 20)
 
 /* Tables are fetched for so much of the disk at a time. */
 #define TABLES_SPAN (1ull << 30)
@@ -47,19 +56,21 @@ by_place (const void *a, const void *b)
 }
 
 /* Of ranges that are sorted: joins the first with those that follow closely,
- * and says how many these are.
+ * and says how many these are.  *gaps: the bytes that may still lie between.
  */
 static size_t
-join (const struct range *r, size_t n, struct range *joined)
+join (const struct range *r, size_t n, struct range *joined, uint64_t *gaps)
 {
   size_t i;
 
   *joined = r[0];
   for (i = 1; i < n; i++) {
     uint64_t end = joined->off + joined->len;
+    uint64_t gap = r[i].off - rv_min_u64 (end, r[i].off);
 
-    if (r[i].io != joined->io || r[i].off > end + GAP)
+    if (r[i].io != joined->io || gap > rv_min_u64 (GAP, *gaps))
       break;
+    *gaps -= gap;
     joined->len = rv_max_u64 (end, r[i].off + r[i].len) - joined->off;
   }
   return i;
@@ -69,15 +80,32 @@ static void
 prefetch_all (struct ranges *rs)
 {
   struct range joined;
+  uint64_t gaps = GAPS_MAX;
 
   qsort (rs->ptr, rs->len, sizeof *rs->ptr, by_place);
   for (size_t i = 0; i < rs->len;) {
-    i += join (rs->ptr + i, rs->len - i, &joined);
+    i += join (rs->ptr + i, rs->len - i, &joined, &gaps);
     rv_io_prefetch (joined.io, joined.off, joined.len);
   }
 }
 
 /*--- Tables -------------------------------------------------------------*/
+
+struct missing {
+  struct rv_tables *tables;
+  struct ranges ranges;
+};
+
+/* As collect, but for those that are in the cache. */
+static int
+collect_missing (void *opaque, struct rv_io *io, uint64_t off, size_t len)
+{
+  struct missing *m = opaque;
+
+  return rv_tables_holds (m->tables, io, off, len)
+             ? 0
+             : collect (&m->ranges, io, off, len);
+}
 
 /* Puts what was collected into the cache of tables. */
 static void
@@ -97,29 +125,32 @@ pin_all (struct rv_tables *tables, const struct ranges *rs)
 static void
 fetch_tables_of (struct rv_format *f, uint64_t len, uint64_t off)
 {
-  struct ranges rs = { 0 };
+  struct missing m = { .tables = f->tables };
 
   if (!f->io->slow || f->ops->tables_of == NULL || off >= f->size)
     return;
-  f->ops->tables_of (f, off, rv_min_u64 (len, f->size - off), collect, &rs);
-  if (rs.len > 1) {
-    prefetch_all (&rs);
-    pin_all (f->tables, &rs);
+  f->ops->tables_of (f, off, rv_min_u64 (len, f->size - off), collect_missing,
+                     &m);
+  if (m.ranges.len > 1) {
+    prefetch_all (&m.ranges);
+    pin_all (f->tables, &m.ranges);
   }
-  ranges_release (&rs);
+  ranges_release (&m.ranges);
 }
 
 /* Once for each span, unless others came between that share its slot. */
-static void
-fetch_tables (struct rv_engine *e, uint64_t off)
+uint64_t
+rv_fetch_tables (struct rv_engine *e, uint64_t len, uint64_t off)
 {
   uint64_t span = off / TABLES_SPAN;
   _Atomic uint64_t *slot = &e->spans[span % RV_SPANS];
 
-  if (atomic_exchange (slot, span + 1) == span + 1)
-    return;
-  for (size_t i = 0; i < e->chain->len; i++)
-    fetch_tables_of (e->chain->ptr[i], TABLES_SPAN, span * TABLES_SPAN);
+  if (!e->slow)
+    return len;
+  if (atomic_exchange (slot, span + 1) != span + 1)
+    for (size_t i = 0; i < e->chain->len; i++)
+      fetch_tables_of (e->chain->ptr[i], TABLES_SPAN, span * TABLES_SPAN);
+  return rv_min_u64 (len, (span + 1) * TABLES_SPAN - off);
 }
 
 /*--- Bytes --------------------------------------------------------------*/
@@ -164,6 +195,9 @@ fetch_runs (struct rv_engine *e, uint64_t len, uint64_t off, enum what what,
   }
 }
 
+/* What is on slow storages is fetched outside of the grace period: nobody
+ * writes there, and who waits for its end would wait for long.
+ */
 static void
 fetch (struct rv_engine *e, uint64_t len, uint64_t off, enum what what)
 {
@@ -172,13 +206,15 @@ fetch (struct rv_engine *e, uint64_t len, uint64_t off, enum what what)
 
   if (len == 0)
     return;
+  if (e->slow) {
+    len = rv_min_u64 (len, SLOW_MAX);
+    rv_fetch_tables (e, len, off);
+  }
   phase = rv_engine_enter (e);
-  if (e->slow)
-    fetch_tables (e, off);
   fetch_runs (e, len, off, what, &slow);
+  rv_engine_leave (e, phase);
   if (slow.len > 0)
     prefetch_all (&slow);
-  rv_engine_leave (e, phase);
   ranges_release (&slow);
 }
 

@@ -24,4 +24,10 @@ void rv_fetch_decoded (struct rv_engine *engine, uint64_t len, uint64_t off);
  */
 void rv_fetch_compressed (struct rv_engine *engine, uint64_t len, uint64_t off);
 
+/* Before a map of the range: of slow storages, fetches the tables that it
+ * needs. Returns how much of the range they are good for, which is all of a
+ * fast one.
+ */
+uint64_t rv_fetch_tables (struct rv_engine *engine, uint64_t len, uint64_t off);
+
 #endif /* RV_FETCH_H */

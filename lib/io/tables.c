@@ -106,3 +106,12 @@ rv_table_unpin (struct rv_tables *tables, struct rv_table *table)
   else
     rv_cache_unpin (tables->cache, (struct rv_cache_block *) table);
 }
+
+bool
+rv_tables_holds (struct rv_tables *t, const struct rv_io *io, uint64_t off,
+                 size_t len)
+{
+  struct rv_cache_key key = rv_tables_key (io, off, len);
+
+  return rv_cache_holds (t->cache, &key);
+}

@@ -35,6 +35,10 @@ int rv_tables_pin (struct rv_tables *tables, struct rv_io *io, uint64_t off,
                    rawview_error *err);
 void rv_table_unpin (struct rv_tables *tables, struct rv_table *table);
 
+/* Would pinning find it without reading?  Of a storage that nobody changes. */
+bool rv_tables_holds (struct rv_tables *tables, const struct rv_io *io,
+                      uint64_t off, size_t len);
+
 /*--- Changing (tables-edit.c) -------------------------------------------*/
 
 /* Changed pieces stay in memory until the engine's flush epoch writes them, in
