@@ -30,6 +30,7 @@ struct rv_engine {
   struct rv_workers *workers;
   atomic_uint reading; /* requests under way */
   struct rv_ahead *ahead;
+  atomic_bool closing;              /* nothing more need be fetched */
   bool slow;                        /* some layer's container is, see io.h */
   _Atomic uint64_t spans[RV_SPANS]; /* fetch.c: whose tables were fetched, and
                                        1; in the slot of its number */

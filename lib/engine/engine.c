@@ -88,6 +88,7 @@ rv_engine_free (struct rv_engine *e)
   if (e == NULL)
     return;
   rv_engine_finish (e, NULL);
+  atomic_store (&e->closing, true);
   rv_ahead_free (e->ahead);
   rv_epoch_free (e->epoch);
   rv_ranges_free (e->ranges);

@@ -76,14 +76,15 @@ join (const struct range *r, size_t n, struct range *joined, uint64_t *gaps)
   return i;
 }
 
+/* Who closes the image waits for one request and not for all. */
 static void
-prefetch_all (struct ranges *rs)
+prefetch_all (struct rv_engine *e, struct ranges *rs)
 {
   struct range joined;
   uint64_t gaps = GAPS_MAX;
 
   qsort (rs->ptr, rs->len, sizeof *rs->ptr, by_place);
-  for (size_t i = 0; i < rs->len;) {
+  for (size_t i = 0; i < rs->len && !atomic_load (&e->closing);) {
     i += join (rs->ptr + i, rs->len - i, &joined, &gaps);
     rv_io_prefetch (joined.io, joined.off, joined.len);
   }
@@ -109,9 +110,9 @@ collect_missing (void *opaque, struct rv_io *io, uint64_t off, size_t len)
 
 /* Puts what was collected into the cache of tables. */
 static void
-pin_all (struct rv_tables *tables, const struct ranges *rs)
+pin_all (struct rv_engine *e, struct rv_tables *tables, const struct ranges *rs)
 {
-  for (size_t i = 0; i < rs->len; i++) {
+  for (size_t i = 0; i < rs->len && !atomic_load (&e->closing); i++) {
     const struct range *r = &rs->ptr[i];
     struct rv_table *table;
     const uint8_t *bytes;
@@ -123,7 +124,8 @@ pin_all (struct rv_tables *tables, const struct ranges *rs)
 }
 
 static void
-fetch_tables_of (struct rv_format *f, uint64_t len, uint64_t off)
+fetch_tables_of (struct rv_engine *e, struct rv_format *f, uint64_t len,
+                 uint64_t off)
 {
   struct missing m = { .tables = f->tables };
 
@@ -132,8 +134,8 @@ fetch_tables_of (struct rv_format *f, uint64_t len, uint64_t off)
   f->ops->tables_of (f, off, rv_min_u64 (len, f->size - off), collect_missing,
                      &m);
   if (m.ranges.len > 1) {
-    prefetch_all (&m.ranges);
-    pin_all (f->tables, &m.ranges);
+    prefetch_all (e, &m.ranges);
+    pin_all (e, f->tables, &m.ranges);
   }
   ranges_release (&m.ranges);
 }
@@ -149,7 +151,7 @@ rv_fetch_tables (struct rv_engine *e, uint64_t len, uint64_t off)
     return len;
   if (atomic_exchange (slot, span + 1) != span + 1)
     for (size_t i = 0; i < e->chain->len; i++)
-      fetch_tables_of (e->chain->ptr[i], TABLES_SPAN, span * TABLES_SPAN);
+      fetch_tables_of (e, e->chain->ptr[i], TABLES_SPAN, span * TABLES_SPAN);
   return rv_min_u64 (len, (span + 1) * TABLES_SPAN - off);
 }
 
@@ -214,7 +216,7 @@ fetch (struct rv_engine *e, uint64_t len, uint64_t off, enum what what)
   fetch_runs (e, len, off, what, &slow);
   rv_engine_leave (e, phase);
   if (slow.len > 0)
-    prefetch_all (&slow);
+    prefetch_all (e, &slow);
   ranges_release (&slow);
 }
 

@@ -115,6 +115,17 @@ scattered_map (struct rv_format *f, uint64_t off, uint64_t len,
                    e);
 }
 
+/* Too far to be worth it. */
+static int
+strewn_map (struct rv_format *f, uint64_t off, uint64_t len, struct rv_map *map,
+            uint64_t *damaged, rawview_error *e)
+{
+  uint64_t host = off / UNIT * MIB % TIB;
+
+  return flat_map (f, host, rv_min_u64 (len, UNIT - off % UNIT), map, damaged,
+                   e);
+}
+
 #define TABLE 4096u
 
 /* Two tables for each GiB. */
@@ -133,6 +144,8 @@ some_tables (struct rv_format *f, uint64_t off, uint64_t len,
 static const struct rv_format_ops flat = { .name = "flat", .map = flat_map };
 static const struct rv_format_ops scattered = { .name = "scattered",
                                                 .map = scattered_map };
+static const struct rv_format_ops strewn = { .name = "strewn",
+                                             .map = strewn_map };
 static const struct rv_format_ops tabled = { .name = "tabled",
                                              .map = flat_map,
                                              .tables_of = some_tables };
@@ -249,6 +262,51 @@ who_frees_need_not_wait_for_what_is_fetched (void)
   rv_tables_free (tables);
 }
 
+struct closing {
+  struct rv_engine *engine;
+  struct slow_io *io;
+};
+
+static void *
+let_go_when_closing (void *opaque)
+{
+  struct closing *c = opaque;
+
+  while (!atomic_load (&c->engine->closing))
+    nanosleep (&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+  LOCKED (&c->io->lock);
+  c->io->shut = false;
+  pthread_cond_broadcast (&c->io->changed);
+  return NULL;
+}
+
+/* Read in order until somebody reads ahead, who then hangs. */
+static void
+who_closes_waits_for_one_request_only (void)
+{
+  CLEANUP_LAYER struct test_layer a;
+  CLEANUP_CHAIN struct test_chain c = { .layers = { &a } };
+  struct slow_io *s = slow_layer (&a, &strewn);
+  struct closing closing = { .io = s };
+  uint8_t buf[32 * KIB];
+  pthread_t thread;
+  rawview_error err;
+
+  REQUIRE (test_chain_open (&c, MIB, 0));
+  closing.engine = c.engine;
+  s->shut = true;
+  for (uint64_t off = 0; off < 4 * sizeof buf; off += sizeof buf)
+    CHECK_OK (rv_engine_pread (c.engine, buf, sizeof buf, off, &err), err);
+  pthread_mutex_lock (&s->lock);
+  while (!s->waiting)
+    pthread_cond_wait (&s->changed, &s->lock);
+  pthread_mutex_unlock (&s->lock);
+  REQUIRE (pthread_create (&thread, NULL, let_go_when_closing, &closing) == 0);
+  rv_engine_free (STEAL (c.engine));
+  pthread_join (thread, NULL);
+  CHECK (s->fetches <= 4); /* one of each thread */
+}
+
 int
 main (void)
 {
@@ -257,5 +315,6 @@ main (void)
   TEST (tables_that_are_there_are_not_fetched_again);
   TEST (a_map_fetches_the_tables_that_it_needs);
   TEST (who_frees_need_not_wait_for_what_is_fetched);
+  TEST (who_closes_waits_for_one_request_only);
   return test_result ();
 }
