@@ -47,6 +47,16 @@ same disk.raw copy.raw
 matches log ' Write '
 matches log ' Flush '
 
+# As many connections as threads, if the server bears several clients.
+for mode in auto disable; do
+  rm -f log
+  nbdkit -U - --filter=multi-conn --filter=log memory 40M logfile=log \
+    multi-conn-mode=$mode --run 'rawview copy --threads=3 disk.qcow2 "$uri"'
+  echo "multi-conn $mode: $(grep -c ' Connect ' log)" >>connections
+done
+matches connections 'auto: 3'
+matches connections 'disable: 1'
+
 # fails STATUS ARG…
 fails ()
 {
