@@ -198,6 +198,29 @@ check_alone (struct check *k, uint64_t host_off, uint64_t guest_off,
   return 0;
 }
 
+/* Compressed bytes in the place of a table cannot be read.  Where the refcount
+ * is too low for both, comparing says so.
+ */
+static int
+check_compressed (struct check *k, const struct rv_qcow2_cluster *c,
+                  uint64_t guest_off, rawview_error *err)
+{
+  const char *what = NULL;
+  uint64_t n, clear = rv_qcow2_metadata_clear (&k->count.q->metadata,
+                                               c->host_off, c->host_len, &what);
+  uint64_t i = (c->host_off + clear) >> k->count.q->header.cluster_bits;
+
+  if (clear == c->host_len || i >= k->count.clusters)
+    return 0;
+  if (refcount (k, i, &n, err) == -1)
+    return -1;
+  if (n >= k->count.users[i])
+    rv_qcow2_report (&k->count, RAWVIEW_FINDING_CORRUPTION,
+                     "the L2 entry for guest offset %#jx has %s",
+                     (uintmax_t) guest_off, what);
+  return 0;
+}
+
 static int
 check_l2_entry (struct check *k, const uint8_t *p, uint64_t guest_off,
                 rawview_error *err)
@@ -225,7 +248,7 @@ check_l2_entry (struct check *k, const uint8_t *p, uint64_t guest_off,
                        "the compressed cluster at guest offset %#jx has the "
                        "COPIED flag",
                        (uintmax_t) guest_off);
-    return 0;
+    return check_compressed (k, &c, guest_off, err);
   }
   if (data_file || c.host_off == 0)
     return 0;
@@ -250,6 +273,26 @@ check_l2_table (struct check *k, uint64_t off, uint64_t guest_off, uint8_t *l2,
   return 0;
 }
 
+/* Is there an L2 table that can be looked at?  A place that counting has not
+ * found impossible may still be another table's.
+ */
+static bool
+check_l1_entry (struct check *k, uint64_t i, uint64_t entry)
+{
+  uint64_t off = entry & QCOW2_OFFSET_MASK;
+  const char *wrong;
+
+  if (entry == 0)
+    return false;
+  wrong = rv_qcow2_l1_entry_wrong (k->count.q, entry);
+  if (wrong && !(entry & QCOW2_L1_RESERVED) &&
+      (off == 0 || block_is_possible (k, off)))
+    rv_qcow2_report (&k->count, RAWVIEW_FINDING_CORRUPTION,
+                     "L1 entry %ju (%#jx) has %s", (uintmax_t) i,
+                     (uintmax_t) entry, wrong);
+  return block_is_possible (k, off);
+}
+
 /* The table of the handle: the active one unless it shows a snapshot, whose
  * COPIED flags mean nothing.
  */
@@ -268,7 +311,7 @@ check_active (struct check *k, rawview_error *err)
     uint64_t entry = rv_be64 (q->l1 + i * 8);
     uint64_t off = entry & QCOW2_OFFSET_MASK;
 
-    if (!block_is_possible (k, off))
+    if (!check_l1_entry (k, i, entry))
       continue;
     if (check_copied (k, entry, "L1 entry", i << shift, err) == -1 ||
         check_l2_table (k, off, i << shift, l2, err) == -1)

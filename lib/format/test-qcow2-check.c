@@ -166,6 +166,37 @@ what_lies_beyond_the_file_is_told (void)
   CHECK_FINDINGS (&t, 1, 0, "C entry 3 of the L2 table*reserved bits*\n");
 }
 
+/* Its guest bytes cannot be read, whatever the refcounts say. */
+static void
+what_lies_in_a_table_is_told_with_right_refcounts_too (void)
+{
+  CLEANUP_QCOW2 struct test_qcow2 t;
+
+  begin (&t);
+  test_qcow2_entry (&t, 5, AT_REFBLOCK << BITS);
+  set_refcount (&t, AT_REFBLOCK, 2);
+  CHECK_FINDINGS (&t, 1, 0, "C the L2 entry*0xa00 has *refcount block*\n");
+  test_qcow2_entry (&t, 5, 0);
+  set_refcount (&t, AT_REFBLOCK, 1);
+  test_qcow2_compressed (&t, 5, (AT_REFTABLE << BITS) + 17, 1);
+  set_refcount (&t, AT_REFTABLE, 2);
+  CHECK_FINDINGS (&t, 1, 0, "C the L2 entry*0xa00 has *refcount table*\n");
+}
+
+static void
+an_l2_table_in_another_one_is_told (void)
+{
+  CLEANUP_QCOW2 struct test_qcow2 t;
+
+  begin (&t);
+  put_be64 (test_qcow2_at (&t, AT_L1), QCOW2_OFLAG_COPIED);
+  CHECK_FINDINGS (&t, 1, 3, "*C L1 entry 0 (0x8*) has *header*\n");
+  put_be64 (test_qcow2_at (&t, AT_L1), AT_L1 << BITS);
+  set_refcount (&t, AT_L1, 3);
+  CHECK_OK (check (&t), err);
+  CHECK_STR_MATCH (findings, "*C L1 entry 0 (0x600) has *L1 table\n*");
+}
+
 static void
 an_impossible_refcount_table_is_one_corruption_and_more (void)
 {
@@ -311,6 +342,8 @@ main (void)
   TEST (the_copied_flag_says_whether_the_refcount_is_1);
   TEST (compressed_clusters_may_share_a_host_cluster);
   TEST (what_lies_beyond_the_file_is_told);
+  TEST (what_lies_in_a_table_is_told_with_right_refcounts_too);
+  TEST (an_l2_table_in_another_one_is_told);
   TEST (an_impossible_refcount_table_is_one_corruption_and_more);
   TEST (refcounts_may_have_any_width);
   TEST (snapshots_are_users_too);
