@@ -114,10 +114,11 @@ rv_qcow2_feature_name (struct rv_view names, unsigned bit,
 {
   strcpy (buf, "unknown");
   for (size_t i = 0; i < MAX_FEATURE_NAMES; i++) {
-    const uint8_t *p = names.p + i * FEATURE_ENTRY_LEN;
+    const uint8_t *p;
 
     if (names.len < (i + 1) * FEATURE_ENTRY_LEN)
       break;
+    p = names.p + i * FEATURE_ENTRY_LEN;
     if (p[0] == 0 && p[1] == bit) { /* type 0: incompatible */
       memcpy (buf, p + 2, QCOW2_FEATURE_NAME_LEN);
       buf[QCOW2_FEATURE_NAME_LEN] = '\0';
