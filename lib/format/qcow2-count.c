@@ -218,12 +218,8 @@ count_l2_entry (struct rv_qcow2_count *c, uint64_t l2_off, uint32_t i,
                      "entry %u of the L2 table at %#jx has %s", i,
                      (uintmax_t) l2_off, wrong);
   else if (cluster.kind == QCOW2_CLUSTER_COMPRESSED)
-    rv_qcow2_count_range (
-        c, cluster.host_off,
-        rv_min_u64 (cluster.host_len,
-                    c->q->base.io->size -
-                        rv_min_u64 (cluster.host_off, c->q->base.io->size)),
-        n, "a compressed cluster");
+    rv_qcow2_count_range (c, cluster.host_off, cluster.host_len, n,
+                          "a compressed cluster");
   else if (cluster.host_off != 0)
     rv_qcow2_count_range (c, cluster.host_off, cluster_size (c), n,
                           "a data cluster");

@@ -152,6 +152,24 @@ compressed_clusters_may_share_a_host_cluster (void)
   CHECK_EQ_U64 (result.compressed_clusters, 2);
 }
 
+/* Sectors may be missing, since the last host cluster may be. */
+static void
+compressed_clusters_may_end_with_the_file (void)
+{
+  CLEANUP_QCOW2 struct test_qcow2 t;
+
+  begin (&t);
+  t.len = 10 * CLUSTER - 100;
+  test_qcow2_compressed (&t, 3, 8 * CLUSTER + 200, 2);
+  set_refcount (&t, 8, 1);
+  set_refcount (&t, 9, 1);
+  CHECK_FINDINGS (&t, 0, 0, "");
+  t.len = 9 * CLUSTER;
+  CHECK_FINDINGS (&t, 1, 0, "C a compressed cluster*past the end*\n");
+  t.len = 8 * CLUSTER;
+  CHECK_FINDINGS (&t, 1, 0, "C a compressed cluster*beyond the end*\n");
+}
+
 static void
 what_lies_beyond_the_file_is_told (void)
 {
@@ -341,6 +359,7 @@ main (void)
   TEST (a_cluster_on_top_of_a_table_is_a_corruption);
   TEST (the_copied_flag_says_whether_the_refcount_is_1);
   TEST (compressed_clusters_may_share_a_host_cluster);
+  TEST (compressed_clusters_may_end_with_the_file);
   TEST (what_lies_beyond_the_file_is_told);
   TEST (what_lies_in_a_table_is_told_with_right_refcounts_too);
   TEST (an_l2_table_in_another_one_is_told);
