@@ -214,7 +214,8 @@ IN_SANDBOX (off_denies_nothing)
 
 IN_SANDBOX (files_are_removed_only_where_that_was_said)
 {
-  CLEANUP_FREE char *here = test_path ("here"), *there = test_path ("elsewhere");
+  CLEANUP_FREE char *here = test_path ("here"),
+                    *there = test_path ("elsewhere");
   CLEANUP_FREE char *file = test_path ("here/file");
   CLEANUP_FREE char *other = test_path ("elsewhere/file");
   const char *removes[] = { file, here, NULL };
