@@ -177,7 +177,9 @@ collect_l2 (struct rv_qcow2_metadata *m, const uint8_t *l1, uint32_t l1_size,
   for (uint32_t i = 0; i < l1_size; i++) {
     uint64_t off = rv_be64 (l1 + (uint64_t) i * 8) & QCOW2_OFFSET_MASK;
 
-    if (off != 0 && off < file_size && rv_offsets_append (&m->l2, off) == -1)
+    if (off == 0 || off >= file_size || off & (m->cluster_size - 1))
+      continue; /* damage, but no table */
+    if (rv_offsets_append (&m->l2, off) == -1)
       return -1;
   }
   return rv_offsets_sort (&m->l2, &m->shared_l2);
