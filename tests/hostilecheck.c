@@ -22,7 +22,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,20 +34,14 @@
 
 #include <rawview.h>
 
-#define SECTOR     512u
-#define MAX_RANGES 256u
-#define MAX_WHOLE  (2u << 20)
+#include "checktool.h"
+
+#define SECTOR    512u
+#define MAX_WHOLE (2u << 20)
 /* What is written to and compared as a whole. */
 #define MAX_DISK (64u << 20)
 
-struct range {
-  uint64_t off, len;
-};
-
-struct ranges {
-  size_t n;
-  struct range r[MAX_RANGES];
-};
+const char checktool_name[] = "hostilecheck";
 
 static struct {
   const char *path;
@@ -60,19 +53,6 @@ static struct {
   const char *cut; /* the file to cut, NULL: none */
   bool padded, write;
 } all;
-
-static void __attribute__ ((noreturn, format (printf, 1, 2)))
-die (const char *fmt, ...)
-{
-  va_list args;
-
-  va_start (args, fmt);
-  fputs ("hostilecheck: ", stderr);
-  vfprintf (stderr, fmt, args);
-  fputc ('\n', stderr);
-  va_end (args);
-  exit (1);
-}
 
 static uint64_t
 cpu_us (void)
@@ -104,16 +84,6 @@ report_peak (void)
     die ("/proc/self/status does not tell the peak of memory");
   fclose (f);
   printf ("peak-kib %lu\n", kib);
-}
-
-static bool
-touches (const struct ranges *ranges, uint64_t off, uint64_t len)
-{
-  for (size_t i = 0; i < ranges->n; i++)
-    if (off < ranges->r[i].off + ranges->r[i].len &&
-        ranges->r[i].off < off + len)
-      return true;
-  return false;
 }
 
 static bool
@@ -422,19 +392,6 @@ write_image (void)
 /*--- Arguments ----------------------------------------------------------*/
 
 static void
-add_range (struct ranges *ranges, const char *arg)
-{
-  char *end;
-
-  if (ranges->n == MAX_RANGES)
-    die ("too many ranges");
-  ranges->r[ranges->n].off = strtoull (arg, &end, 0);
-  if (*end != ':')
-    die ("%s: OFF:LEN", arg);
-  ranges->r[ranges->n++].len = strtoull (end + 1, NULL, 0);
-}
-
-static void
 map_model (const char *path)
 {
   int fd = open (path, O_RDONLY);
@@ -449,19 +406,6 @@ map_model (const char *path)
   if (all.model == MAP_FAILED)
     die ("%s: %m", path);
   close (fd);
-}
-
-static void
-set_option (rawview_options *opts, char *arg)
-{
-  char *equals = strchr (arg, '=');
-  rawview_error err;
-
-  if (equals == NULL)
-    die ("%s: KEY=VALUE", arg);
-  *equals = '\0';
-  if (rawview_options_set (opts, arg, equals + 1, &err) == -1)
-    die ("%s", err.msg);
 }
 
 static void

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,50 +24,21 @@
 
 #include <rawview.h>
 
-#define MAX_RANGES 256u
-#define THREADS    4u
-#define RANDOMS    300u
+#include "checktool.h"
 
-struct range {
-  uint64_t off, len;
-};
-
-struct ranges {
-  size_t n;
-  struct range r[MAX_RANGES];
-};
+#define THREADS 4u
+#define RANDOMS 300u
 
 /* Of a larger disk only the surroundings of data are compared byte by byte. */
 #define LARGE  (256ull << 20)
 #define AROUND (1ull << 20)
 
+const char checktool_name[] = "readcheck";
+
 static const uint8_t *expected;
 static uint64_t size;
 static struct ranges eio, zero;
 static struct ranges windows; /* what is compared: all of a small disk */
-
-static void __attribute__ ((noreturn, format (printf, 1, 2)))
-die (const char *fmt, ...)
-{
-  va_list args;
-
-  va_start (args, fmt);
-  fputs ("readcheck: ", stderr);
-  vfprintf (stderr, fmt, args);
-  fputc ('\n', stderr);
-  va_end (args);
-  exit (1);
-}
-
-static bool
-touches (const struct ranges *ranges, uint64_t off, uint64_t len)
-{
-  for (size_t i = 0; i < ranges->n; i++)
-    if (off < ranges->r[i].off + ranges->r[i].len &&
-        ranges->r[i].off < off + len)
-      return true;
-  return false;
-}
 
 /* Reads a range and judges the outcome. */
 static void
@@ -278,21 +248,6 @@ check_image (const char *path, const rawview_options *opts)
 /*--- Arguments ----------------------------------------------------------*/
 
 static void
-add_range (struct ranges *ranges, const char *arg)
-{
-  char *end;
-  struct range *r = &ranges->r[ranges->n];
-
-  if (arg == NULL || ranges->n == MAX_RANGES)
-    die ("bad range");
-  r->off = strtoull (arg, &end, 0);
-  if (*end != ':')
-    die ("%s: OFF:LEN", arg);
-  r->len = strtoull (end + 1, NULL, 0);
-  ranges->n++;
-}
-
-static void
 find_windows (int fd)
 {
   off_t data, hole = 0;
@@ -327,19 +282,6 @@ map_expected (const char *path)
     die ("%s: %s", path, strerror (errno));
   find_windows (fd);
   close (fd);
-}
-
-static void
-set_option (rawview_options *opts, char *arg)
-{
-  char *equals = strchr (arg, '=');
-  rawview_error err;
-
-  if (equals == NULL)
-    die ("%s: KEY=VALUE", arg);
-  *equals = '\0';
-  if (rawview_options_set (opts, arg, equals + 1, &err) == -1)
-    die ("%s", err.msg);
 }
 
 int

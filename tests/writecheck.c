@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,9 +27,13 @@
 
 #include <rawview.h>
 
+#include "checktool.h"
+
 #define MAX_THREADS 16u
 #define STRIPE      (24u << 10)
 #define MAX_LEN     (3u << 20)
+
+const char checktool_name[] = "writecheck";
 
 static struct {
   rawview_image *image;
@@ -46,19 +49,6 @@ struct worker {
   uint64_t random;
   uint8_t *buffer;
 };
-
-static void __attribute__ ((noreturn, format (printf, 1, 2)))
-die (const char *fmt, ...)
-{
-  va_list args;
-
-  va_start (args, fmt);
-  fputs ("writecheck: ", stderr);
-  vfprintf (stderr, fmt, args);
-  fputc ('\n', stderr);
-  va_end (args);
-  exit (1);
-}
 
 /* Below n. */
 static uint64_t
@@ -250,15 +240,8 @@ open_image (const char *path, char **settings, int n)
   rawview_error err;
 
   rawview_options_set_writable (opts, true);
-  for (int i = 0; i < n; i++) {
-    char *value = strchr (settings[i], '=');
-
-    if (value == NULL)
-      die ("%s: KEY=VALUE is needed", settings[i]);
-    *value++ = '\0';
-    if (rawview_options_set (opts, settings[i], value, &err) == -1)
-      die ("%s", err.msg);
-  }
+  for (int i = 0; i < n; i++)
+    set_option (opts, settings[i]);
   if (rawview_open (path, opts, &all.image, &err) == -1 ||
       rawview_start (all.image, &err) == -1 ||
       rawview_make_writable (all.image, &err) == -1)
