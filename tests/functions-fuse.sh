@@ -11,6 +11,18 @@ requires_fuse ()
   [ "$(id -u)" -eq 0 ] || requires fusermount3 --version
 }
 
+# as_user COMMAND…: as an ordinary user, which only root can become.
+as_user () { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+
+# That user can run rawviewfs and mount.
+requires_user ()
+{
+  requires test "$(id -u)" -eq 0
+  requires as_user true
+  requires test -u "$(command -v fusermount3)"
+  requires as_user rawviewfs --version
+}
+
 # is_mounted PATH; the path has no characters that /proc/mounts would escape.
 is_mounted ()
 {

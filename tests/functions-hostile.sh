@@ -30,5 +30,16 @@ make_headers ()
   truncate -s %64K "$1"/*
 }
 
+# begin_header HEADER: of that $kind; $dir is a new folder for its images, and
+# $model the file beside it with what the guest must see.
+begin_header ()
+{
+  kind=$(basename "$1")
+  dir=$tmp/$kind
+  # shellcheck disable=SC2034
+  model=$dir.model
+  mkdir "$dir"
+}
+
 # put HEADER FILE: where a guest would write it.
 put () { dd if="$1" of="$2" conv=notrunc status=none; }

@@ -34,10 +34,7 @@ is_shown ()
 }
 
 for header in "$tmp/headers"/*; do
-  kind=$(basename "$header")
-  dir=$tmp/$kind
-  model=$dir.model
-  mkdir "$dir"
+  begin_header "$header"
 
   cp "$tmp/disk.raw" "$model"
   cp "$tmp/disk.raw" "$dir/raw.img"

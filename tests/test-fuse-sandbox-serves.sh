@@ -53,11 +53,7 @@ for mode in auto on; do
   is_written "$tmp/dir/a.qcow2"
 done
 
-requires test "$(id -u)" -eq 0
-requires setpriv --reuid=65534 --regid=65534 --clear-groups true
-requires test -u "$(command -v fusermount3)"
-as_user () { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
-requires as_user rawviewfs --version
+requires_user
 chmod 755 "$tmp"
 chmod 644 "$tmp/import.qcow2"
 mkdir -m 777 "$tmp/run"

@@ -5,11 +5,7 @@
 . "$RAWVIEW_SRCDIR/tests/functions.sh"
 . "$RAWVIEW_SRCDIR/tests/functions-fuse.sh"
 requires_fuse
-requires test "$(id -u)" -eq 0
-requires setpriv --reuid=65534 --regid=65534 --clear-groups true
-requires test -u "$(command -v fusermount3)"
-as_user () { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
-requires as_user rawviewfs --version
+requires_user
 
 make_raw "$tmp/disk.raw"
 make_image qcow2 "$tmp/disk.raw" "$tmp/disk.qcow2"

@@ -7,11 +7,7 @@
 . "$RAWVIEW_SRCDIR/tests/functions-fuse.sh"
 . "$RAWVIEW_SRCDIR/tests/functions-write.sh"
 requires_fuse
-requires test "$(id -u)" -eq 0
-requires setpriv --reuid=65534 --regid=65534 --clear-groups true
-requires test -u "$(command -v fusermount3)"
-as_user () { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
-requires as_user rawviewfs --version
+requires_user
 
 chmod 755 "$tmp"
 mkdir -m 777 "$tmp/run"

@@ -49,10 +49,7 @@ is_refused ()
 }
 
 for header in "$tmp/headers"/*; do
-  kind=$(basename "$header")
-  dir=$tmp/$kind
-  model=$dir.model
-  mkdir "$dir"
+  begin_header "$header"
 
   # Its raw disk.
   cp "$tmp/disk.raw" "$model"

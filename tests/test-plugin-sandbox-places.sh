@@ -13,6 +13,15 @@ mkdir "$tmp/dir" "$tmp/overlays"
 make_image qcow2 "$tmp/raw" "$tmp/dir/a.qcow2"
 nbdkit () { "${misbehaving[@]}" nbdkit "$@"; }
 
+# misbehaviour_in DIR: as misbehaviour, in a folder of the program.
+misbehaviour_in ()
+{
+  misbehaviour
+  mv "$bad" "$1/bad"
+  bad=$1/bad
+  misbehaving=("${misbehaving[@]/MISBEHAVE_DIR=*/MISBEHAVE_DIR=$bad}")
+}
+
 # expect RESULT WHAT…
 expect ()
 {
@@ -41,10 +50,7 @@ for mode in auto on; do
   expect EPERM truncate chmod mkdir exec connect tcp signal
 
   # What is done in that folder is allowed.
-  misbehaviour
-  mv "$bad" "$tmp/overlays/bad"
-  bad=$tmp/overlays/bad
-  misbehaving=("${misbehaving[@]/MISBEHAVE_DIR=*/MISBEHAVE_DIR=$bad}")
+  misbehaviour_in "$tmp/overlays"
   serve_with rawview sandbox=$mode dir="$tmp/dir" overlay-dir="$tmp/overlays"
   misbehave reads_as "$(uri_of a.qcow2)" "$tmp/raw"
   expect ok create overwrite openat2 unlink rename
@@ -52,10 +58,7 @@ for mode in auto on; do
   rm -rf "$bad"
 
   # Those of the images themselves are only read then.
-  misbehaviour
-  mv "$bad" "$tmp/dir/bad"
-  bad=$tmp/dir/bad
-  misbehaving=("${misbehaving[@]/MISBEHAVE_DIR=*/MISBEHAVE_DIR=$bad}")
+  misbehaviour_in "$tmp/dir"
   serve_with rawview sandbox=$mode dir="$tmp/dir" overlay-dir="$tmp/overlays"
   misbehave reads_as "$(uri_of a.qcow2)" "$tmp/raw"
   expect EACCES create overwrite openat2 unlink rename
