@@ -235,6 +235,26 @@ IN_SANDBOX (files_are_removed_only_where_that_was_said)
 /*--- Kernels that lack something ----------------------------------------*/
 
 static void
+auto_goes_on_and_says (const char *what)
+{
+  rawview_sandbox state;
+
+  REQUIRE (enter ("auto", &state) == 0);
+  CHECK (state.weaker);
+  CHECK (strstr (state.text, what) != NULL);
+}
+
+/* err says why. */
+static void
+on_is_refused (void)
+{
+  rawview_sandbox state;
+
+  CHECK (enter ("on", &state) == -1);
+  CHECK_EQ_INT (err.kind, RAWVIEW_ERROR_UNSUPPORTED);
+}
+
+static void
 hide_landlock (void)
 {
   REQUIRE (test_deny (LANDLOCK_CREATE_RULESET, -1, 0, ENOSYS));
@@ -242,24 +262,17 @@ hide_landlock (void)
 
 IN_SANDBOX (auto_goes_on_without_landlock_and_says_so)
 {
-  rawview_sandbox state;
-
   hide_landlock ();
   test_file ("there", "x", 1);
-  REQUIRE (enter ("auto", &state) == 0);
-  CHECK (state.weaker);
-  CHECK (strstr (state.text, "this kernel has no Landlock") != NULL);
+  auto_goes_on_and_says ("this kernel has no Landlock");
   CHECK_EQ_INT (open_in_test_dir ("there", O_RDWR), EPERM);
   CHECK_EQ_INT (open_in_test_dir ("there", O_RDONLY), 0);
 }
 
 IN_SANDBOX (on_is_refused_without_landlock)
 {
-  rawview_sandbox state;
-
   hide_landlock ();
-  CHECK (enter ("on", &state) == -1);
-  CHECK_EQ_INT (err.kind, RAWVIEW_ERROR_UNSUPPORTED);
+  on_is_refused ();
   CHECK (strstr (err.msg, "this kernel has no Landlock") != NULL);
 }
 
@@ -272,13 +285,9 @@ hide_seccomp (void)
 
 IN_SANDBOX (auto_goes_on_without_seccomp_and_says_so)
 {
-  rawview_sandbox state;
-
   hide_seccomp ();
   test_file ("there", "x", 1);
-  REQUIRE (enter ("auto", &state) == 0);
-  CHECK (state.weaker);
-  CHECK (strstr (state.text, "seccomp") != NULL);
+  auto_goes_on_and_says ("seccomp");
   CHECK_EQ_INT (open_in_test_dir ("there", O_RDWR), EACCES);
   CHECK_EQ_INT (open_in_test_dir ("new", O_WRONLY | O_CREAT), EACCES);
   CHECK_EQ_INT (open_in_test_dir ("there", O_RDONLY), 0);
@@ -286,22 +295,15 @@ IN_SANDBOX (auto_goes_on_without_seccomp_and_says_so)
 
 IN_SANDBOX (on_is_refused_without_seccomp)
 {
-  rawview_sandbox state;
-
   hide_seccomp ();
-  CHECK (enter ("on", &state) == -1);
-  CHECK_EQ_INT (err.kind, RAWVIEW_ERROR_UNSUPPORTED);
+  on_is_refused ();
 }
 
 IN_SANDBOX (auto_goes_on_with_neither)
 {
-  rawview_sandbox state;
-
   hide_landlock ();
   hide_seccomp ();
-  REQUIRE (enter ("auto", &state) == 0);
-  CHECK (state.weaker);
-  CHECK (strstr (state.text, "nothing is denied") != NULL);
+  auto_goes_on_and_says ("nothing is denied");
   CHECK_EQ_INT (open_in_test_dir ("new", O_WRONLY | O_CREAT), 0);
 }
 

@@ -171,6 +171,17 @@ check_request (const struct setup *s, unsigned i, uint64_t off, size_t len)
 
 /*--- One thread ---------------------------------------------------------*/
 
+/* Of the first MiB two parts have been prefetched: 64 KiB at 64 KiB and at
+ * 256 KiB.
+ */
+static void
+set_up_two_parts (struct setup *s)
+{
+  set_up (s, 8 * MIB);
+  rv_io_prefetch (s->io, 64 * KIB, 64 * KIB);
+  rv_io_prefetch (s->io, 256 * KIB, 64 * KIB);
+}
+
 static void
 what_was_prefetched_is_not_asked_for_again (void)
 {
@@ -190,9 +201,7 @@ the_rest_is_asked_for_in_one_request_for_each_gap (void)
 {
   CLEANUP_SETUP struct setup s;
 
-  set_up (&s, 8 * MIB);
-  rv_io_prefetch (s.io, 64 * KIB, 64 * KIB);
-  rv_io_prefetch (s.io, 256 * KIB, 64 * KIB);
+  set_up_two_parts (&s);
   check_requests (&s, 1, MIB, 3);
   check_request (&s, 2, 1, 64 * KIB - 1);
   check_request (&s, 3, 128 * KIB, 128 * KIB);
@@ -205,9 +214,7 @@ only_the_missing_parts_are_prefetched (void)
 {
   CLEANUP_SETUP struct setup s;
 
-  set_up (&s, 8 * MIB);
-  rv_io_prefetch (s.io, 64 * KIB, 64 * KIB);
-  rv_io_prefetch (s.io, 256 * KIB, 64 * KIB);
+  set_up_two_parts (&s);
   rv_io_prefetch (s.io, 70 * KIB, 50 * KIB);
   CHECK_EQ_U64 (s.late.nr_requests, 2);
   rv_io_prefetch (s.io, 0, 400 * KIB);
