@@ -180,6 +180,13 @@ check_table (struct walk *w, uint64_t table)
 
 /*--- Tables -------------------------------------------------------------*/
 
+/* A copy may be behind while a writer has the extent open. */
+static const char *
+excuse (const struct rv_vmdk_layout *l)
+{
+  return l->unclean ? " (the extent was not closed cleanly)" : "";
+}
+
 /* Both are at hand and not the same. */
 static void
 tell_difference (struct walk *w, uint64_t table)
@@ -197,8 +204,7 @@ tell_difference (struct walk *w, uint64_t table)
               "entries, first for grain %ju (byte %ju of the extent); rawview "
               "reads the first%s",
               w->g->io->name, (uintmax_t) table, (uintmax_t) n,
-              (uintmax_t) first, (uintmax_t) first * l->grain,
-              l->unclean ? " (the extent was not closed cleanly)" : "");
+              (uintmax_t) first, (uintmax_t) first * l->grain, excuse (l));
 }
 
 /* Each table exists twice in most hosted sparse extents. */
@@ -224,11 +230,12 @@ compare_second (struct walk *w, uint64_t table, const struct rv_vmdk_entry *e)
   }
   w->repairable += l->unclean;
   if (second.state != RV_VMDK_STORED || e->state != RV_VMDK_STORED)
-    CORRUPTION (w,
-                "%s: grain table %ju differs from its redundant copy: the "
-                "directories name sectors %ju and %ju; rawview reads the first",
-                w->g->io->name, (uintmax_t) table, (uintmax_t) e->raw,
-                (uintmax_t) second.raw);
+    CORRUPTION (
+        w,
+        "%s: grain table %ju differs from its redundant copy: the "
+        "directories name sectors %ju and %ju; rawview reads the first%s",
+        w->g->io->name, (uintmax_t) table, (uintmax_t) e->raw,
+        (uintmax_t) second.raw, excuse (&w->g->layout));
   else
     tell_difference (w, table);
 }
