@@ -54,14 +54,6 @@ offset_in (uint64_t entry)
   return entry & 0x00fffffffffffe00u;
 }
 
-static bool
-set_field (struct fuzz_field *field, uint64_t off, unsigned width)
-{
-  field->off = off;
-  field->width = width;
-  return true;
-}
-
 /* An entry of the n that are at off, mostly one that is used. */
 static uint64_t
 choose_entry (const struct fuzz_file *f, struct fuzz_rng *rng, uint64_t off,
@@ -101,7 +93,7 @@ l2_field (const struct fuzz_file *f, struct fuzz_rng *rng,
 
   if (step == 16 && fuzz_random (rng, 2))
     at += 8;
-  return set_field (field, at, 8);
+  return fuzz_field_set (field, at, 8);
 }
 
 static bool
@@ -116,9 +108,10 @@ refcount_field (const struct fuzz_file *f, struct fuzz_rng *rng,
   if (fuzz_get (f, 4, 4, true) == 2)
     width = 2;
   if (fuzz_random (rng, 4) == 0)
-    return set_field (field, table + fuzz_random (rng, 3) * 8, 8);
+    return fuzz_field_set (field, table + fuzz_random (rng, 3) * 8, 8);
   block = offset_in (get64 (f, table));
-  return set_field (field, block + fuzz_random (rng, clusters) * width, width);
+  return fuzz_field_set (field, block + fuzz_random (rng, clusters) * width,
+                         width);
 }
 
 static bool
@@ -130,7 +123,7 @@ snapshot_field (const struct fuzz_file *f, struct fuzz_rng *rng,
 
   if (at == 0)
     return false;
-  return set_field (field, at + snapshot[i].off, snapshot[i].width);
+  return fuzz_field_set (field, at + snapshot[i].off, snapshot[i].width);
 }
 
 /* The type or the length of an extension, or some bytes of it. */
@@ -145,7 +138,7 @@ extension_field (const struct fuzz_file *f, struct fuzz_rng *rng,
     at += 8 + (fuzz_get (f, at + 4, 4, true) + 7) / 8 * 8;
   at += fuzz_random (rng, 3) ? fuzz_random (rng, 2) * 4
                              : 8 + fuzz_random (rng, 6) * 4;
-  return set_field (field, at, 4);
+  return fuzz_field_set (field, at, 4);
 }
 
 /* The directory of bitmaps and their tables. */
@@ -161,7 +154,7 @@ bitmap_field (const struct fuzz_file *f, struct fuzz_rng *rng,
     if (fuzz_get (f, at, 4, true) == 0x23852875) {
       if (fuzz_random (rng, 3) == 0)
         directory = get64 (f, directory);
-      return set_field (field, directory + fuzz_random (rng, 6) * 4, 4);
+      return fuzz_field_set (field, directory + fuzz_random (rng, 6) * 4, 4);
     }
     at += 8 + (fuzz_get (f, at + 4, 4, true) + 7) / 8 * 8;
   }
@@ -181,10 +174,10 @@ fuzz_qcow2_field (const struct fuzz_file *f, struct fuzz_rng *rng,
                                 .per = 1 };
   if (what < 5) {
     i = fuzz_random (rng, sizeof header / sizeof header[0]);
-    return set_field (field, header[i].off, header[i].width);
+    return fuzz_field_set (field, header[i].off, header[i].width);
   }
   if (what < 7)
-    return set_field (field, l1_entry (f, rng), 8);
+    return fuzz_field_set (field, l1_entry (f, rng), 8);
   if (what < 13)
     return l2_field (f, rng, field);
   if (what < 16)

@@ -21,14 +21,6 @@ static const struct {
   { 44, 4 }, { 48, 8 }, { 56, 8 }, { 64, 8 }, { 72, 1 }, { 73, 4 }, { 77, 2 },
 };
 
-static bool
-set_field (struct fuzz_field *field, uint64_t off, unsigned width)
-{
-  field->off = off;
-  field->width = width;
-  return true;
-}
-
 /* A used one of n 4-byte entries. */
 static uint64_t
 choose_entry (const struct fuzz_file *f, struct fuzz_rng *rng, uint64_t off,
@@ -71,10 +63,10 @@ footer_field (const struct fuzz_file *f, struct fuzz_rng *rng,
   if (at < SECTOR)
     return false;
   if (fuzz_random (rng, 3))
-    return set_field (field, at + header[i].off, header[i].width);
+    return fuzz_field_set (field, at + header[i].off, header[i].width);
   at += fuzz_random (rng, 2) ? SECTOR : -SECTOR;
   i = fuzz_random (rng, 3);
-  return set_field (field, at + (i ? 4 + 4 * i : 0), i ? 4 : 8);
+  return fuzz_field_set (field, at + (i ? 4 + 4 * i : 0), i ? 4 : 8);
 }
 
 bool
@@ -117,17 +109,17 @@ fuzz_vmdk_field (const struct fuzz_file *f, struct fuzz_rng *rng,
       choose_entry (f, rng, table, fuzz_get (f, start + AT_GTES, 2, false), 4);
   i = fuzz_random (rng, sizeof header / sizeof header[0]);
   if (what < 4)
-    return set_field (field, start + header[i].off, header[i].width);
+    return fuzz_field_set (field, start + header[i].off, header[i].width);
   if (what < 6)
-    return set_field (field, gd, 4);
+    return fuzz_field_set (field, gd, 4);
   if (what < 11)
-    return set_field (field, table, 4);
+    return fuzz_field_set (field, table, 4);
   if (what < 13)
     return footer_field (f, rng, field);
   /* Marker: the number of the sector, the length, the first data. */
   table = start + fuzz_get (f, table, 4, false) * SECTOR;
   i = fuzz_random (rng, 3);
-  return set_field (field, table + (i ? 4 + 4 * i : 0), i ? 4 : 8);
+  return fuzz_field_set (field, table + (i ? 4 + 4 * i : 0), i ? 4 : 8);
 }
 
 /*--- ESX ----------------------------------------------------------------*/
@@ -141,10 +133,10 @@ cowd_field (const struct fuzz_file *f, struct fuzz_rng *rng,
   uint64_t table = fuzz_get (f, gd, 4, false) * SECTOR;
 
   if (fuzz_random (rng, 3) == 0)
-    return set_field (field, 4 + 4 * fuzz_random (rng, 8), 4);
+    return fuzz_field_set (field, 4 + 4 * fuzz_random (rng, 8), 4);
   if (fuzz_random (rng, 3) == 0)
-    return set_field (field, gd, 4);
-  return set_field (field, choose_entry (f, rng, table, 4096, 4), 4);
+    return fuzz_field_set (field, gd, 4);
+  return fuzz_field_set (field, choose_entry (f, rng, table, 4096, 4), 4);
 }
 
 /* Entries of directory and tables are 64 bits, with a type in the top ones. */
@@ -160,13 +152,14 @@ sesparse_field (const struct fuzz_file *f, struct fuzz_rng *rng,
   switch (fuzz_random (rng, 8)) {
   case 0:
   case 1:
-    return set_field (field, 8 * fuzz_random (rng, 26), 8);
+    return fuzz_field_set (field, 8 * fuzz_random (rng, 26), 8);
   case 2:
-    return set_field (field, gd, 8);
+    return fuzz_field_set (field, gd, 8);
   case 3:
-    return set_field (field, fuzz_get (f, 8 * 10, 4, false) * SECTOR, 8);
+    return fuzz_field_set (field, fuzz_get (f, 8 * 10, 4, false) * SECTOR, 8);
   default:
-    return set_field (field, choose_entry (f, rng, table, SESPARSE_GTES, 8), 8);
+    return fuzz_field_set (field,
+                           choose_entry (f, rng, table, SESPARSE_GTES, 8), 8);
   }
 }
 

@@ -217,6 +217,15 @@ struct fuzz_field {
   uint64_t block; /* of the tar header */
 };
 
+/* Where it lies; true, which is what a choice returns. */
+static inline bool
+fuzz_field_set (struct fuzz_field *field, uint64_t off, unsigned width)
+{
+  field->off = off;
+  field->width = width;
+  return true;
+}
+
 /* Chooses one.  false: the file is no such thing. */
 bool fuzz_qcow2_field (const struct fuzz_file *file, struct fuzz_rng *rng,
                        struct fuzz_field *field);
