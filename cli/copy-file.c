@@ -150,6 +150,19 @@ static const struct copy_ops file_ops = {
 
 /*--- Opening ------------------------------------------------------------*/
 
+/* What is empty is left alone: ext4 takes the truncation of a file to 0 as the
+ * start of its replacement, and writes all of it out when it is closed.
+ */
+static int
+empty (int fd)
+{
+  struct stat st;
+
+  if (fstat (fd, &st) == -1)
+    return -1;
+  return st.st_size == 0 ? 0 : ftruncate (fd, 0);
+}
+
 static int
 prepare_regular (struct file_target *f, const struct stat *st,
                  const struct copy_target_options *o, rawview_error *err)
@@ -162,7 +175,7 @@ prepare_regular (struct file_target *f, const struct stat *st,
                           name);
   if (copy_lock_destination (f->fd, name, o->source, err) == -1)
     return -1;
-  if (ftruncate (f->fd, 0) == -1 || ftruncate (f->fd, (off_t) o->size) == -1)
+  if (empty (f->fd) == -1 || ftruncate (f->fd, (off_t) o->size) == -1)
     return cli_error_errno (err, errno, "%s: cannot make it %llu bytes long",
                             name, (unsigned long long) o->size);
   f->base.zeroed = true;
