@@ -161,26 +161,10 @@ decode_piece (void *opaque, size_t i)
   b->failed = true;
 }
 
-/* With as many requests as workers all cores have work, and to hand pieces over
- * would only cost.
- */
-static void
-decode_all (struct batch *b)
-{
-  struct rv_engine *e = b->engine;
-
-  if (atomic_load (&e->reading) < rv_workers_count (e->workers)) {
-    rv_workers_run (e->workers, b->len, decode_piece, b);
-    return;
-  }
-  for (size_t i = 0; i < b->len; i++)
-    decode_piece (b, i);
-}
-
 static int
 batch_flush (struct batch *b, rawview_error *err)
 {
-  decode_all (b);
+  rv_workers_run (b->engine->workers, b->len, decode_piece, b);
   b->len = 0;
   if (!b->failed)
     return 0;

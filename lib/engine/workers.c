@@ -116,12 +116,6 @@ rv_workers_start (struct rv_workers *w, rawview_error *err)
   return 0;
 }
 
-unsigned
-rv_workers_count (const struct rv_workers *w)
-{
-  return w->n;
-}
-
 void
 rv_workers_free (struct rv_workers *w)
 {

@@ -15,9 +15,6 @@ int rv_workers_new (unsigned n, struct rv_workers **workers,
                     rawview_error *err);
 int rv_workers_start (struct rv_workers *workers, rawview_error *err);
 
-/* How many run. */
-unsigned rv_workers_count (const struct rv_workers *workers);
-
 /* Joins the threads.  No rv_workers_run may be under way. */
 void rv_workers_free (struct rv_workers *workers);
 
