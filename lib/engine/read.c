@@ -232,6 +232,26 @@ read_runs (struct batch *b, uint8_t *buf, size_t len, uint64_t off,
   return batch_flush (b, err);
 }
 
+/* Counts as a request until batch_end. */
+static void
+batch_begin (struct batch *b, struct rv_engine *e)
+{
+  b->engine = e;
+  b->use = RV_CACHE_PASSING;
+  b->ahead = false;
+  b->len = 0;
+  b->failed = false;
+  pthread_mutex_init (&b->lock, NULL);
+  atomic_fetch_add (&e->reading, 1);
+}
+
+static void
+batch_end (struct batch *b)
+{
+  atomic_fetch_sub (&b->engine->reading, 1);
+  pthread_mutex_destroy (&b->lock);
+}
+
 /* A fast storage is read ahead of for those alone who wait for each small
  * request before they send the next.
  */
@@ -239,9 +259,8 @@ static void
 prepare (struct batch *b, size_t len, uint64_t off)
 {
   struct rv_engine *e = b->engine;
-  bool others = atomic_fetch_add (&e->reading, 1) > 0;
+  bool others = atomic_load (&e->reading) > 1;
   bool busy = !e->slow && (others || len > AHEAD_MAX);
-
   enum rv_order order = rv_ahead_note (e->ahead, len, off, busy);
 
   b->use = order == RV_ORDER_NONE ? RV_CACHE_AGAIN : RV_CACHE_PASSING;
@@ -258,16 +277,12 @@ rv_engine_pread (struct rv_engine *e, void *buf, size_t len, uint64_t off,
   unsigned phase;
   int r;
 
-  b.engine = e;
-  b.len = 0;
-  b.failed = false;
+  batch_begin (&b, e);
   prepare (&b, len, off);
   phase = rv_engine_enter (e);
-  pthread_mutex_init (&b.lock, NULL);
   r = read_runs (&b, buf, len, off, err);
-  pthread_mutex_destroy (&b.lock);
   rv_engine_leave (e, phase);
-  atomic_fetch_sub (&e->reading, 1);
+  batch_end (&b);
   return r;
 }
 
@@ -278,17 +293,10 @@ rv_engine_read_run (struct rv_engine *e, const struct rv_map *map, void *buf,
   struct batch b;
   int r;
 
-  b.engine = e;
-  b.len = 0;
-  b.failed = false;
-  b.use = RV_CACHE_PASSING;
-  b.ahead = false;
-  atomic_fetch_add (&e->reading, 1);
-  pthread_mutex_init (&b.lock, NULL);
+  batch_begin (&b, e);
   r = read_run (&b, map, off, buf, err);
   if (r == 0)
     r = batch_flush (&b, err);
-  pthread_mutex_destroy (&b.lock);
-  atomic_fetch_sub (&e->reading, 1);
+  batch_end (&b);
   return r;
 }
