@@ -84,7 +84,10 @@ struct cli_command {
 
 extern const struct cli_command cmd_check;
 extern const struct cli_command cmd_copy;
+extern const struct cli_command cmd_import;
 extern const struct cli_command cmd_info;
+extern const struct cli_command cmd_inject;
+extern const struct cli_command cmd_inspect;
 extern const struct cli_command cmd_map;
 extern const struct cli_command cmd_mount;
 extern const struct cli_command cmd_serve;

@@ -6,20 +6,16 @@
 #include <locale.h>
 #include <string.h>
 
-#include "cli.h"
+#include "dispatch.h"
 
-static const struct cli_command *const commands[] = {
-  &cmd_info, &cmd_map, &cmd_check, &cmd_copy, &cmd_serve, &cmd_mount,
+static const struct cli_command *const items[] = {
+  &cmd_info,    &cmd_map,    &cmd_check,  &cmd_copy, &cmd_serve, &cmd_mount,
+#ifdef HAVE_GUEST
+  &cmd_inspect, &cmd_inject, &cmd_import,
+#endif
 };
 
-static const struct cli_command *
-find_command (const char *name)
-{
-  for (size_t i = 0; i < CLI_COUNT (commands); i++)
-    if (strcmp (commands[i]->name, name) == 0)
-      return commands[i];
-  return NULL;
-}
+static const struct cli_commands commands = { items, CLI_COUNT (items) };
 
 static void
 print_usage (void)
@@ -28,8 +24,8 @@ print_usage (void)
          "Views VMDK and QCOW2 disk images as raw disks.\n\n"
          "Commands:\n",
          stdout);
-  for (size_t i = 0; i < CLI_COUNT (commands); i++)
-    printf ("  %-10s%s\n", commands[i]->name, commands[i]->summary);
+  for (size_t i = 0; i < commands.n; i++)
+    printf ("  %-10s%s\n", items[i]->name, items[i]->summary);
   fputs ("  help      Explains a command\n\n"
          "Options:\n"
          "      --features  show what is built in\n"
@@ -64,8 +60,8 @@ print_features (void)
 
   printf ("version=%s\n", rawview_version ());
   printf ("commands=");
-  for (size_t i = 0; i < CLI_COUNT (commands); i++)
-    printf ("%s%s", i > 0 ? " " : "", commands[i]->name);
+  for (size_t i = 0; i < commands.n; i++)
+    printf ("%s%s", i > 0 ? " " : "", items[i]->name);
   printf ("\noptions=");
   for (size_t i = 0; (info = rawview_option_get (i)) != NULL; i++)
     printf ("%s%s", i > 0 ? " " : "", info->name);
@@ -83,59 +79,23 @@ print_features (void)
 #else
   printf ("fuse=no\n");
 #endif
+#ifdef HAVE_GUEST
+  printf ("guest=yes\n");
+#else
+  printf ("guest=no\n");
+#endif
   rawview_sandbox_probe (&sandbox);
   printf ("sandbox=%s\n", sandbox.text);
   return cli_finish_output ();
 }
 
 static int
-unknown_command (const char *name)
-{
-  return cli_failf (RAWVIEW_ERROR_USAGE,
-                    "%s: no such command (rawview --help lists them)", name);
-}
-
-static int
 help (int argc, char **argv)
 {
-  const struct cli_command *cmd;
-
-  if (argc > 2)
-    return cli_failf (RAWVIEW_ERROR_USAGE, "help: one too many: %s", argv[2]);
-  if (argc < 2) {
-    print_usage ();
-    return cli_finish_output ();
-  }
-  cmd = find_command (argv[1]);
-  if (cmd == NULL)
-    return unknown_command (argv[1]);
-  if (cmd->run_raw != NULL)
-    return cmd->run_raw (2, (char *[]){ argv[1], (char *) "--help", NULL });
-  cli_print_help (cmd);
+  if (argc > 1)
+    return cli_help_command (&commands, argc, argv);
+  print_usage ();
   return cli_finish_output ();
-}
-
-static int
-run (const struct cli_command *cmd, int argc, char **argv)
-{
-  struct cli_args args;
-  int status = EXIT_SUCCESS;
-
-  if (cmd->run_raw != NULL)
-    return cmd->run_raw (argc, argv);
-  switch (cli_parse (cmd, argc, argv, &args)) {
-  case CLI_RUN:
-    status = cmd->run (&args);
-    break;
-  case CLI_SHOWN_HELP:
-    status = cli_finish_output ();
-    break;
-  case CLI_WRONG_USAGE:
-    status = cmd->usage_status != 0 ? cmd->usage_status : RAWVIEW_ERROR_USAGE;
-    break;
-  }
-  cli_args_free (&args);
-  return status;
 }
 
 int
@@ -161,8 +121,8 @@ main (int argc, char *argv[])
     return print_features ();
   if (strcmp (argv[1], "help") == 0)
     return help (argc - 1, argv + 1);
-  cmd = find_command (argv[1]);
+  cmd = cli_find_command (&commands, argv[1]);
   if (cmd == NULL)
-    return unknown_command (argv[1]);
-  return run (cmd, argc - 1, argv + 1);
+    return cli_unknown_command (argv[1]);
+  return cli_run_command (cmd, argc - 1, argv + 1);
 }
