@@ -226,6 +226,25 @@ int rawview_flush (rawview_image *image, rawview_error *err);
  */
 int rawview_finish (rawview_image *image, rawview_error *err);
 
+/*--- Making images ------------------------------------------------------*/
+
+#define RAWVIEW_CREATE_REPLACE     1u /* a regular file that nobody uses may go */
+#define RAWVIEW_CREATE_PREALLOCATE 2u /* take the space of the whole disk now \
+                                       */
+
+/* Makes a new disk of zeros, "raw" or "qcow2" (version 3, clusters of 64 KiB,
+ * no backing file), readable and writable by its owner alone.  It has its name
+ * only when it is complete and durable; on failure nothing has changed.  size:
+ * bytes, for QCOW2 whole sectors of 512.  What is there already is
+ * RAWVIEW_ERROR_REFUSED with errnum EEXIST.  Without preallocation it takes
+ * next to no space; with it, writing does not run out of it, and a filesystem
+ * that cannot reserve any for QCOW2 is RAWVIEW_ERROR_UNSUPPORTED.
+ *
+ * To fill it: rawview_open, naming the format, and rawview_make_writable.
+ */
+int rawview_create (const char *name, const char *format, uint64_t size,
+                    unsigned flags, rawview_error *err);
+
 /*--- Facts about an image -----------------------------------------------*/
 
 typedef enum rawview_fact_type {

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "format/qcow2-write.h"
+#include "new-file.h"
 #include "overlay.h"
 #include "util/error.h"
 #include "util/text.h"
@@ -103,6 +105,27 @@ check_import (const struct rv_import *import, const rawview_options *opts,
   return 0;
 }
 
+struct filling {
+  const char *path;
+  const struct rv_qcow2_create *how;
+  const struct rv_io_file_options *fo;
+  struct rv_io *io; /* of the new file */
+};
+
+static int
+fill (void *opaque, int fd, rawview_error *err)
+{
+  struct filling *f = opaque;
+  int copy = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+
+  if (copy == -1)
+    return rv_error_errno (err, errno, "cannot make the overlay %s", f->path);
+  if (rv_io_file_from_fd (copy, f->path, f->fo, &f->io, err) == -1 ||
+      rv_qcow2_create (f->io, f->how, err) == -1)
+    return -1;
+  return rv_io_sync (f->io, err);
+}
+
 static int
 make (const struct rv_import *import, const char *path,
       const struct rv_io_file_options *fo, struct rv_io **io, bool *exists,
@@ -118,7 +141,16 @@ make (const struct rv_import *import, const char *path,
                                  .ext_l2 = true,
                                  .backing = backing,
                                  .backing_format = import->format->ops->name };
-  return rv_overlay_create (path, &how, fo, io, exists, err);
+  struct filling f = { path, &how, fo, NULL };
+  struct rv_new_file new = {
+    .path = path, .what = "the overlay", .fill = fill, .opaque = &f
+  };
+  if (rv_new_file (&new, exists, err) == 0) {
+    *io = f.io;
+    return 0;
+  }
+  rv_io_unref (f.io);
+  return -1;
 }
 
 int

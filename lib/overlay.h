@@ -10,7 +10,6 @@
 #define RV_OVERLAY_H
 
 #include "backing-name.h"
-#include "format/qcow2-write.h"
 
 /* What follows an image's name in overlay-dir. */
 #define RV_OVERLAY_SUFFIX ".overlay.qcow2"
@@ -25,15 +24,5 @@ int rv_overlay_open (const struct rv_import *import,
 int rv_overlay_match (const struct rv_format *overlay,
                       const struct rv_import *import,
                       struct rv_warnings *warnings, rawview_error *err);
-
-/*--- overlay-create.c ---------------------------------------------------*/
-
-/* A new empty image at path, complete and durable before it has that name, 0600
- * but for the umask.  Never replaces anything: *exists tells that something is
- * there.
- */
-int rv_overlay_create (const char *path, const struct rv_qcow2_create *how,
-                       const struct rv_io_file_options *fo, struct rv_io **io,
-                       bool *exists, rawview_error *err);
 
 #endif /* RV_OVERLAY_H */

@@ -328,9 +328,9 @@ a_folder_that_is_not_there_is_not_made (void)
 {
   qcow2_file ("top", 1, 't', NULL, NULL);
   CHECK_FAILS (open_set ("top", "overlay=@none/over"), RAWVIEW_ERROR_IO,
-               "cannot open the folder *none/ for overlays: No such file*");
+               "cannot open the folder *none/ for the overlay: No such file*");
   CHECK_FAILS (open_set ("top", "overlay-dir=@none"), RAWVIEW_ERROR_IO,
-               "cannot open the folder *none/ for overlays: No such file*");
+               "cannot open the folder *none/ for the overlay: No such file*");
   CHECK (!exists ("none"));
 }
 

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A new overlay, all or nothing: whoever finds a file of that name, even after
- * a power cut, finds a complete image.
- *
- * It is written without a name, made durable, then linked where it belongs, and
+/* It is written without a name, made durable, then linked where it belongs, and
  * the folder is made durable.  Filesystems that have no files without names get
  * one with a temporary name, which a crash may leave behind and nobody looks
- * at.
+ * at; so does what replaces another, as links do not.
  */
 
 #include <config.h>
@@ -19,7 +16,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "overlay.h"
+#include "new-file.h"
+#include "util/cleanup.h"
 #include "util/error.h"
 #include "util/text.h"
 
@@ -30,8 +28,8 @@
 #endif
 
 struct creating {
-  const char *path; /* absolute */
-  const char *name; /* its last part */
+  const struct rv_new_file *how;
+  const char *name; /* the last part of its path */
   int dirfd;
   int fd;
   char temporary[40]; /* in dirfd; "" for a file without a name */
@@ -40,20 +38,23 @@ struct creating {
 static int
 failed (const struct creating *c, rawview_error *err)
 {
-  return rv_error_errno (err, errno, "cannot make the overlay %s", c->path);
+  return rv_error_errno (err, errno, "cannot make %s %s", c->how->what,
+                         c->how->path);
 }
 
 static int
 open_folder (struct creating *c, rawview_error *err)
 {
-  CLEANUP_FREE char *dir = strndup (c->path, c->name - c->path);
+  const char *path = c->how->path;
+  CLEANUP_FREE char *dir =
+      c->name == path ? strdup (".") : strndup (path, c->name - path);
 
   if (dir == NULL)
     return rv_error_nomem (err);
   c->dirfd = open (dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (c->dirfd == -1)
-    return rv_error_errno (err, errno, "cannot open the folder %s for overlays",
-                           dir);
+    return rv_error_errno (err, errno, "cannot open the folder %s for %s", dir,
+                           c->how->what);
   return 0;
 }
 
@@ -84,7 +85,7 @@ open_temporary (struct creating *c)
 static int
 open_file (struct creating *c, rawview_error *err)
 {
-  if (has_proc ())
+  if (!c->how->replace && has_proc ())
     c->fd = openat (c->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, MODE);
   if (c->fd == -1 && open_temporary (c) == -1)
     return failed (c, err);
@@ -92,22 +93,11 @@ open_file (struct creating *c, rawview_error *err)
 }
 
 static int
-fill (struct creating *c, const struct rv_qcow2_create *how,
-      const struct rv_io_file_options *fo, struct rv_io **io,
-      rawview_error *err)
+fill (struct creating *c, rawview_error *err)
 {
-  CLEANUP_IO struct rv_io *new = NULL;
-  int copy = fcntl (c->fd, F_DUPFD_CLOEXEC, 0);
-
-  if (copy == -1)
-    return failed (c, err);
-  if (rv_io_file_from_fd (copy, c->path, fo, &new, err) == -1 ||
-      rv_qcow2_create (new, how, err) == -1 || rv_io_sync (new, err) == -1)
+  if (c->how->fill (c->how->opaque, c->fd, err) == -1)
     return -1;
-  if (fsync (c->fd) == -1)
-    return failed (c, err);
-  *io = STEAL (new);
-  return 0;
+  return fsync (c->fd) == -1 ? failed (c, err) : 0;
 }
 
 /*--- Its name -----------------------------------------------------------*/
@@ -138,9 +128,20 @@ rename_temporary (struct creating *c)
 }
 
 static int
+replace (struct creating *c)
+{
+  if (renameat (c->dirfd, c->temporary, c->dirfd, c->name) == -1)
+    return -1;
+  c->temporary[0] = '\0';
+  return 0;
+}
+
+static int
 give_name (struct creating *c, bool *exists, rawview_error *err)
 {
-  int r = c->temporary[0] ? rename_temporary (c) : link_nameless (c);
+  int r = c->how->replace   ? replace (c)
+          : c->temporary[0] ? rename_temporary (c)
+                            : link_nameless (c);
 
   *exists = r == -1 && errno == EEXIST;
   if (r == -1)
@@ -151,32 +152,24 @@ give_name (struct creating *c, bool *exists, rawview_error *err)
 /*--- The interface ------------------------------------------------------*/
 
 static int
-create (struct creating *c, const struct rv_qcow2_create *how,
-        const struct rv_io_file_options *fo, struct rv_io **io, bool *exists,
-        rawview_error *err)
+create (struct creating *c, bool *exists, rawview_error *err)
 {
   if (open_folder (c, err) == -1 || open_file (c, err) == -1 ||
-      fill (c, how, fo, io, err) == -1)
+      fill (c, err) == -1)
     return -1;
-  if (give_name (c, exists, err) == 0)
-    return 0;
-  rv_io_unref (*io);
-  *io = NULL;
-  return -1;
+  return give_name (c, exists, err);
 }
 
 int
-rv_overlay_create (const char *path, const struct rv_qcow2_create *how,
-                   const struct rv_io_file_options *fo, struct rv_io **io,
-                   bool *exists, rawview_error *err)
+rv_new_file (const struct rv_new_file *how, bool *exists, rawview_error *err)
 {
   struct creating c = {
-    .path = path, .name = rv_text_basename (path), .dirfd = -1, .fd = -1
+    .how = how, .name = rv_text_basename (how->path), .dirfd = -1, .fd = -1
   };
   int r;
 
   *exists = false;
-  r = create (&c, how, fo, io, exists, err);
+  r = create (&c, exists, err);
   if (c.temporary[0])
     unlinkat (c.dirfd, c.temporary, 0);
   if (c.fd != -1)
