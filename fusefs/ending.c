@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +67,19 @@ close_all_but (int fd)
   return fcntl (kept, F_SETFD, FD_CLOEXEC) == -1 ? -1 : kept;
 }
 
+/* Nobody answers there any more, or will: a server that has been killed closes
+ * its files one after the other, so this waits for it.
+ */
+static bool
+is_dead (const char *mountpoint)
+{
+  struct statx stx;
+
+  return statx (AT_FDCWD, mountpoint, AT_STATX_FORCE_SYNC | AT_NO_AUTOMOUNT,
+                STATX_SIZE, &stx) == -1 &&
+         (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
 static void __attribute__ ((noreturn))
 serve (int fd, const char *mountpoint, const char *pid_file)
 {
@@ -87,6 +101,9 @@ serve (int fd, const char *mountpoint, const char *pid_file)
     if (write (fd, &request, 1) != 1)
       break;
   }
+  /* A parent that was killed has asked for nothing. */
+  if (is_dead (mountpoint))
+    unmount (mountpoint);
   _exit (0);
 }
 

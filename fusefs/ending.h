@@ -4,7 +4,7 @@
  * not work.  So a process of its own waits for that moment.  It holds no file
  * but a socket, and does these two things to these two names and nothing else.
  *
- * If the file system ends in another way, it ends too and does neither.
+ * If the file system is killed, the mount that nobody serves any more goes too.
  */
 
 #ifndef RAWVIEWFS_ENDING_H

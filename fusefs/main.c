@@ -252,6 +252,17 @@ is_still_mounted (const struct rawviewfs *fs)
   return fs->is_mounted && !(poll (&pfd, 1, 0) == 1 && pfd.revents & POLLERR);
 }
 
+/* Whoever asks again must not cut off what is written at the end.  libfuse
+ * leaves alone what is not its own handler.
+ */
+static void
+ignore_signals (void)
+{
+  signal (SIGHUP, SIG_IGN);
+  signal (SIGINT, SIG_IGN);
+  signal (SIGTERM, SIG_IGN);
+}
+
 /* The session's descriptor is closed first, or unmounting would wait for us. */
 static void
 unmount_tree (struct rawviewfs *fs)
@@ -260,6 +271,7 @@ unmount_tree (struct rawviewfs *fs)
 
   if (fs->is_mounted && fs->ending.pid == 0)
     fuse_session_unmount (fs->session);
+  ignore_signals ();
   if (fs->has_handlers)
     fuse_remove_signal_handlers (fs->session);
   if (fs->session != NULL)

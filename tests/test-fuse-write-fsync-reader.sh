@@ -26,7 +26,8 @@ PY
 qemu-img create -q -f qcow2 "$tmp/disk.qcow2" 1M
 mount_view --rw "$tmp/disk.qcow2" "$tmp/view"
 python3 "$tmp/write.py" "$tmp/view" "$view_pid"
-unmount_view "$tmp/view"
+wait_until 30 has_ended "$view_pid" || fail 'it cannot be killed'
+wait_until 30 is_not_mounted "$tmp/view" || fail 'a dead mount is left'
 qemu-img convert -f qcow2 -O raw "$tmp/disk.qcow2" "$tmp/read.raw"
 [ "$(head -c 16384 "$tmp/read.raw" | tail -c 4)" = kept ] ||
   fail 'lost what a reader has synced'

@@ -68,6 +68,6 @@ mount_view --rw "$tmp/killed.qcow2" "$tmp/view"
 printf 'closed' | dd of="$tmp/view" conv=notrunc status=none
 kill -KILL "$view_pid"
 wait_until 30 has_ended "$view_pid" || fail 'it cannot be killed'
-fusermount3 -u -z "$tmp/view"
+wait_until 30 is_not_mounted "$tmp/view" || fail 'a dead mount is left'
 qemu-img convert -f qcow2 -O raw "$tmp/killed.qcow2" "$tmp/read.raw"
 [ "$(head -c 6 "$tmp/read.raw")" = closed ] || fail 'lost what was closed'
