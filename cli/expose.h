@@ -26,7 +26,9 @@ struct expose_disk {
 
 struct expose;
 
-/* Returns when all can be used.  What a server says on stderr goes to log_fd,
+/* Returns when all can be used; signals that ask us to end may be blocked or
+ * not, nobody waits for them here.  The thread that calls it must outlive the
+ * servers.  What a server says on stderr goes to log_fd,
  * -1: to ours; if one fails its own sentence is in *err.
  */
 int expose_start (const struct expose_disk *disks, size_t n,
@@ -35,6 +37,11 @@ int expose_start (const struct expose_disk *disks, size_t n,
 
 /* The absolute path of the i-th disk's file or socket. */
 const char *expose_path (const struct expose *expose, size_t i);
+
+/* Are all servers alive?  If not, *err says which one ended and what it said
+ * last.
+ */
+int expose_check (struct expose *expose, rawview_error *err);
 
 /* Ends the servers, waits for their last flush and for their exit, and frees.
  * -1 if any of them ended badly, or had ended before: what was written may not

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
+#include "run-dir.h"
 #include "serve.h"
 
 /*--- Files --------------------------------------------------------------*/
@@ -29,22 +31,6 @@ absolute_path (const char *path, rawview_error *err)
     return NULL;
   }
   return cli_format ("%s/%s", cwd, path);
-}
-
-static int
-make_directory (struct serve_place *p, rawview_error *err)
-{
-  const char *parent = getenv ("XDG_RUNTIME_DIR");
-
-  if (parent == NULL || *parent != '/' || access (parent, W_OK | X_OK) == -1)
-    parent = "/tmp";
-  p->dir = cli_format ("%s/rawview-XXXXXX", parent);
-  if (mkdtemp (p->dir) != NULL)
-    return 0;
-  cli_error_errno (err, errno, "%s", p->dir);
-  free (p->dir);
-  p->dir = NULL;
-  return -1;
 }
 
 /* A socket that a server left behind refuses connections. */
@@ -117,10 +103,12 @@ serve_place_make (struct serve_place *p, const struct serve_wishes *w,
   const bool need_socket = !w->tcp;
   const bool need_pid_file = !w->daemon || w->pid_file != NULL;
 
-  if (((need_socket && w->socket == NULL) ||
-       (need_pid_file && w->pid_file == NULL)) &&
-      make_directory (p, err) == -1)
-    return -1;
+  if ((need_socket && w->socket == NULL) ||
+      (need_pid_file && w->pid_file == NULL)) {
+    p->dir = run_dir_new ("rawview", err);
+    if (p->dir == NULL)
+      return -1;
+  }
   if (need_socket && place_socket (p, w, err) == -1)
     return -1;
   return need_pid_file ? place_pid_file (p, w, err) : 0;
@@ -166,22 +154,18 @@ serve_exec (char *const argv[])
                     "serve: cannot run %s: %s", argv[0], strerror (errno));
 }
 
-/* Starts nbdkit with the signals as they were; -1 said on stderr. */
-static pid_t
-start (char *const argv[], const sigset_t *mask)
+/* Starts nbdkit with the signals as they were. */
+static int
+start (struct child *child, char *const argv[], const sigset_t *mask)
 {
-  pid_t pid;
+  const struct child_wishes wishes = { .argv = argv,
+                                       .mask = mask,
+                                       .keep_streams = true };
+  rawview_error err;
 
-  fflush (NULL);
-  pid = fork ();
-  if (pid == 0) {
-    if (mask != NULL)
-      sigprocmask (SIG_SETMASK, mask, NULL);
-    _exit (serve_exec (argv));
-  }
-  if (pid == -1)
-    cli_failf (RAWVIEW_ERROR_IO, "serve: cannot fork: %s", strerror (errno));
-  return pid;
+  if (child_start (child, &wishes, &err) == 0)
+    return 0;
+  return cli_failf (err.kind, "serve: %s", err.msg);
 }
 
 /* nbdkit has said itself what is wrong. */
@@ -201,23 +185,23 @@ is_ready (const char *pid_file)
 
 /* Returns the wait status. */
 static int
-watch (pid_t pid, const sigset_t *set, const char *pid_file,
+watch (struct child *child, const sigset_t *set, const char *pid_file,
        int (*ready) (void *opaque), void *opaque)
 {
   const struct timespec tick = { .tv_nsec = 10 * 1000 * 1000 };
   bool told = false;
-  int signum, status = 0;
+  int signum;
 
   for (;;) {
     signum = told ? sigwaitinfo (set, NULL) : sigtimedwait (set, NULL, &tick);
-    if (signum == SIGCHLD && waitpid (pid, &status, WNOHANG) == pid)
-      return status;
+    if (signum == SIGCHLD && !child_runs (child))
+      return child->status;
     if (signum == SIGHUP || signum == SIGINT || signum == SIGTERM)
-      kill (pid, SIGTERM);
+      child_kill (child, SIGTERM);
     if (!told && is_ready (pid_file)) {
       told = true;
       if (ready (opaque) != 0)
-        kill (pid, SIGTERM);
+        child_kill (child, SIGTERM);
     }
   }
 }
@@ -227,29 +211,35 @@ serve_supervise (char *const argv[], const char *pid_file,
                  int (*ready) (void *opaque), void *opaque)
 {
   sigset_t set, old;
-  pid_t pid;
+  struct child child;
+  int status;
 
   sigprocmask (SIG_BLOCK, NULL, &old);
   cli_block_signals (&set);
   sigaddset (&set, SIGCHLD);
   sigprocmask (SIG_BLOCK, &set, NULL);
-  pid = start (argv, &old);
-  if (pid == -1)
-    return RAWVIEW_ERROR_IO;
-  return exit_status (watch (pid, &set, pid_file, ready, opaque));
+  status = start (&child, argv, &old);
+  if (status != 0)
+    return status;
+  status = watch (&child, &set, pid_file, ready, opaque);
+  child_free (&child);
+  return exit_status (status);
 }
 
 int
 serve_daemonize (char *const argv[], int (*ready) (void *opaque), void *opaque)
 {
-  pid_t pid = start (argv, NULL);
+  struct child child;
+  sigset_t mask;
   int status;
 
-  if (pid == -1)
-    return RAWVIEW_ERROR_IO;
-  while (waitpid (pid, &status, 0) == -1)
-    if (errno != EINTR)
-      return cli_failf (RAWVIEW_ERROR_IO, "serve: waitpid: %s",
-                        strerror (errno));
+  sigprocmask (SIG_BLOCK, NULL, &mask);
+  status = start (&child, argv, &mask);
+  if (status != 0)
+    return status;
+  while (!child_wait (&child, 1000))
+    ;
+  status = child.status;
+  child_free (&child);
   return status == 0 ? ready (opaque) : exit_status (status);
 }
