@@ -24,6 +24,7 @@ main (int argc, char *argv[])
 
   /* Names print as they are, but numbers keep their point. */
   setlocale (LC_CTYPE, "");
+  rawview_allow_many_files ();
 
   cmd = argc > 1 ? cli_find_command (&commands, argv[1]) : NULL;
   if (cmd == NULL)

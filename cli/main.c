@@ -105,6 +105,7 @@ main (int argc, char *argv[])
 
   /* Names print as they are, but numbers keep their point. */
   setlocale (LC_CTYPE, "");
+  rawview_allow_many_files ();
 
   if (argc < 2)
     return cli_failf (RAWVIEW_ERROR_USAGE,

@@ -319,6 +319,7 @@ main (int argc, char *argv[])
 
   /* To write beyond a limit on the size of files is to be an error. */
   signal (SIGXFSZ, SIG_IGN);
+  rawview_allow_many_files ();
   if (r == 0 && fs.options.help)
     options_print_help ();
   else if (r == 0 && fs.options.version)

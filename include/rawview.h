@@ -469,6 +469,12 @@ void rawview_stream_stop (rawview_stream *stream);
 
 /*--- The library --------------------------------------------------------*/
 
+/* Lets the process have 65536 files open, or as many as its hard limit allows:
+ * an image may have thousands of extents, and programs start with a soft limit
+ * of 1024.  Not for programs that use select(2).
+ */
+void rawview_allow_many_files (void);
+
 /* The version of the library, "1.2.3". */
 const char *rawview_version (void);
 

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include "engine/fetch.h"
 #include "image.h"
@@ -11,6 +12,18 @@
 #include "util/error.h"
 
 #define MIN_PREFERRED 512u
+#define MANY_FILES    65536u
+
+void
+rawview_allow_many_files (void)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= MANY_FILES)
+    return;
+  limit.rlim_cur = rv_min_u64 (limit.rlim_max, MANY_FILES);
+  setrlimit (RLIMIT_NOFILE, &limit);
+}
 
 const char *
 rawview_version (void)

@@ -60,6 +60,7 @@ static void
 plugin_load (void)
 {
   signal (SIGXFSZ, SIG_IGN);
+  rawview_allow_many_files ();
   if (params_init (&params) == -1)
     exit (EXIT_FAILURE);
 }

@@ -74,6 +74,7 @@ rv_error_fill_errno (rawview_error *err, int errnum, const char *fmt, ...)
   vsnprintf (msg, sizeof msg, fmt, args);
   va_end (args);
   n = strlen (msg);
-  snprintf (msg + n, sizeof msg - n, ": %s", strerror (errnum));
+  snprintf (msg + n, sizeof msg - n, ": %s%s", strerror (errnum),
+            errnum == EMFILE ? " (ulimit -n raises the limit)" : "");
   finish (err, nomem ? RAWVIEW_ERROR_NOMEM : RAWVIEW_ERROR_IO, errnum, msg);
 }
