@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include <ctype.h>
+#include <malloc.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -245,4 +246,77 @@ cli_json_image (rawview_image *image, unsigned depth, rawview_error *err)
   }
   set_warnings (object, image);
   return (struct cli_json *) object;
+}
+
+/*--- Reading ------------------------------------------------------------*/
+
+static void
+wipe_and_free (void *p)
+{
+  if (p != NULL)
+    explicit_bzero (p, malloc_usable_size (p));
+  free (p);
+}
+
+static const json_t *
+inner_const (const struct cli_json *value)
+{
+  return (const json_t *) value;
+}
+
+struct cli_json *
+cli_json_parse (const char *text, size_t len, const char *name,
+                rawview_error *err)
+{
+  json_error_t wrong;
+  json_t *value;
+
+  /* What was allocated before is from malloc too. */
+  json_set_alloc_funcs (malloc, wipe_and_free);
+  value = json_loadb (text, len, JSON_REJECT_DUPLICATES, &wrong);
+  /* Its own sentence quotes the text. */
+  if (value == NULL && json_error_code (&wrong) == json_error_out_of_memory)
+    cli_error_set (err, RAWVIEW_ERROR_NOMEM, 0, "out of memory");
+  else if (value == NULL)
+    cli_error_set (err, RAWVIEW_ERROR_FORMAT, 0,
+                   "%s: line %d: this is not JSON, or it has a key twice", name,
+                   wrong.line);
+  explicit_bzero (&wrong, sizeof wrong);
+  return (struct cli_json *) value;
+}
+
+bool
+cli_json_is_object (const struct cli_json *value)
+{
+  return json_is_object (inner_const (value));
+}
+
+bool
+cli_json_is_array (const struct cli_json *value)
+{
+  return json_is_array (inner_const (value));
+}
+
+const struct cli_json *
+cli_json_get (const struct cli_json *object, const char *key)
+{
+  return (struct cli_json *) json_object_get (inner_const (object), key);
+}
+
+size_t
+cli_json_length (const struct cli_json *array)
+{
+  return json_array_size (inner_const (array));
+}
+
+const struct cli_json *
+cli_json_at (const struct cli_json *array, size_t i)
+{
+  return (struct cli_json *) json_array_get (inner_const (array), i);
+}
+
+const char *
+cli_json_get_text (const struct cli_json *object, const char *key)
+{
+  return json_string_value (json_object_get (inner_const (object), key));
 }

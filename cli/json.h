@@ -42,4 +42,25 @@ void cli_json_print (struct cli_json *value);
  */
 void cli_json_print_line (FILE *out, struct cli_json *value);
 
+/*--- Reading ------------------------------------------------------------*/
+
+/* Parses text, which may be secret: what is wrong with it is told by its line
+ * alone, and what is freed is wiped first.  name: of the file, for messages.
+ * NULL: *err.
+ */
+struct cli_json *cli_json_parse (const char *text, size_t len, const char *name,
+                                 rawview_error *err);
+
+bool cli_json_is_object (const struct cli_json *value);
+bool cli_json_is_array (const struct cli_json *value);
+
+/* What they return lives as long as the value that was parsed.  NULL, 0: there
+ * is no such thing, or it is of another type.
+ */
+const struct cli_json *cli_json_get (const struct cli_json *object,
+                                     const char *key);
+size_t cli_json_length (const struct cli_json *array);
+const struct cli_json *cli_json_at (const struct cli_json *array, size_t i);
+const char *cli_json_get_text (const struct cli_json *object, const char *key);
+
 #endif /* CLI_JSON_H */
