@@ -99,3 +99,8 @@ for line in 'uri=https://127.0.0.1' 'max-age=ten' 'max-age=0' 'url' 'ca='; do
   tools 2
   matches err "^rawview: $tmp/tools.conf: line 1 is not"
 done
+
+# The example names all there is to configure.
+sed 's/^#\([a-z]\)/\1/' "$RAWVIEW_SRCDIR/docs/tools.conf" >tools.conf
+[ "$(grep -cv '^#\|^$' tools.conf)" -eq 5 ] || fail 'the example is too short'
+tools 0 --virtio-win=web/virtio-win.iso --virt-tools=web
