@@ -177,6 +177,9 @@ struct fuzz_model {
 };
 
 void fuzz_model_init (struct fuzz_model *m, struct fuzz_disk *disk);
+
+/* From now on, what is read is what must be. */
+void fuzz_model_learn (struct fuzz_model *m, struct fuzz_disk *disk);
 void fuzz_model_release (struct fuzz_model *m);
 
 /* The disk reads like the model. */

@@ -40,6 +40,12 @@ fuzz_model_init (struct fuzz_model *m, struct fuzz_disk *disk)
   m->bytes = malloc (m->len + 1);
   m->bad = calloc (sectors (m->len) + 1, 1);
   FUZZ_CHECK (m->bytes && m->bad, "out of memory");
+  fuzz_model_learn (m, disk);
+}
+
+void
+fuzz_model_learn (struct fuzz_model *m, struct fuzz_disk *disk)
+{
   learn (m, disk, 0, m->len);
 }
 
