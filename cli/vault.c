@@ -239,10 +239,12 @@ const struct cli_list *
 vault_hand_on (struct vault *vault, const char *guest, rawview_error *err)
 {
   const struct cli_json *keys = cli_json_get (vault->json, guest);
+  int r = keys != NULL ? hand_on_all (vault, keys, guest, err) : 0;
 
-  if (keys != NULL && hand_on_all (vault, keys, guest, err) == -1)
-    return NULL;
-  return &vault->argv;
+  /* What runs now takes long, and needs none of it in our memory. */
+  cli_json_free (vault->json);
+  vault->json = NULL;
+  return r == 0 ? &vault->argv : NULL;
 }
 
 void

@@ -7,6 +7,7 @@
 . "$RAWVIEW_SRCDIR/tests/functions.sh"
 . "$RAWVIEW_SRCDIR/tests/functions-tools.sh"
 requires_guestcheck
+requires python3 --version
 cd "$tmp"
 
 # A place of the test's own, so that others' folders are not counted.
@@ -95,6 +96,26 @@ chmod +x waits.sh
 TMP=$tmp "$guestcheck" vault --luks-keys-vault=vault 'web 1' ./waits.sh &
 pid=$!
 wait_until 60 test -e waiting || fail 'the program does not start'
+# Once they are handed on, they are wiped from our own memory.
+cat >memory.py <<'END'
+import sys
+pid, key = sys.argv[1], open("patterns", "rb").readline().strip()
+pieces = found = 0
+with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
+    for line in maps:
+        addresses, mode = line.split()[:2]
+        if mode.startswith("rw"):  # less than what sanitizers reserve
+            first, end = (int(a, 16) for a in addresses.split("-"))
+            end = min(end, first + (1 << 30))
+            mem.seek(first)
+            memory = mem.read(end - first)
+            found += key in memory
+            pieces += b"GUEST PROGRAM" in memory or b"waits.sh" in memory
+print("found" if found else "nothing" if pieces else "unseen")
+END
+if seen=$(python3 memory.py "$pid" 2>/dev/null); then
+  [ "$seen" = nothing ] || fail "keys in memory: $seen"
+fi
 [ ! -e "$runtime/$left" ] || fail 'what was left is not removed'
 used=$(ls "$runtime")
 "$guestcheck" vault --luks-keys-vault=vault 'web 1' /bin/true
