@@ -228,9 +228,10 @@ int rawview_finish (rawview_image *image, rawview_error *err);
 
 /*--- Making images ------------------------------------------------------*/
 
-#define RAWVIEW_CREATE_REPLACE     1u /* a regular file that nobody uses may go */
-#define RAWVIEW_CREATE_PREALLOCATE 2u /* take the space of the whole disk now \
-                                       */
+#define RAWVIEW_CREATE_REPLACE 1u /* a regular file that nobody uses may go */
+#define RAWVIEW_CREATE_PREALLOCATE \
+  2u /* take the space of the whole disk now \
+      */
 
 /* Makes a new disk of zeros, "raw" or "qcow2" (version 3, clusters of 64 KiB,
  * no backing file), readable and writable by its owner alone.  It has its name
@@ -386,6 +387,24 @@ const char *rawview_exports_default (const rawview_exports *exports);
  */
 int rawview_exports_open (rawview_exports *exports, const char *name,
                           rawview_image **image, rawview_error *err);
+
+/*--- Descriptions of machines -------------------------------------------*/
+
+/* The OVF text of an OVA, with a NUL after its *len bytes, for the caller to
+ * free(3).  *text is NULL if the source is no OVA, or has none.  Texts of more
+ * than 4 MiB are RAWVIEW_ERROR_LIMIT.  The text is as untrusted as an image.
+ */
+int rawview_read_ovf (const char *source, const rawview_options *opts,
+                      char **text, size_t *len, rawview_error *err);
+
+/* Which file does the file called from, the description of a machine, mean by
+ * name?  Judged as names in images are, by the option references, and opened
+ * once, so that it is a file, reached by no link, where it may be.  *path is
+ * absolute and the caller's to free(3).
+ */
+int rawview_find_named_disk (const char *from, const char *name,
+                             const rawview_options *opts, char **path,
+                             rawview_error *err);
 
 /*--- The sandbox --------------------------------------------------------*/
 

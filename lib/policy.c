@@ -128,6 +128,8 @@ rv_policy_role_name (const struct rv_ref *ref)
     return "backing file or parent";
   case RV_REF_EXTENT:
     return "extent";
+  case RV_REF_DISK:
+    return "disk";
   default:
     return "data file";
   }
@@ -159,10 +161,13 @@ refusal (const struct rv_policy *p, const struct rv_ref *ref)
     return "an external data file is never opened by the image's own word; "
            "name it with data-file=";
   if (ref->name[0] == '\0')
-    return "the image does not name it; use parent=";
+    return ref->role == RV_REF_DISK ? "it has no name"
+                                    : "the image does not name it; use parent=";
   if (!ref->foreign_path && rv_text_has_scheme (ref->name))
-    return "it is not a plain file name; if that is meant, name the file with "
-           "parent=";
+    return ref->role == RV_REF_DISK
+               ? "it is not a plain file name"
+               : "it is not a plain file name; if that is meant, name the file "
+                 "with parent=";
   if (p->folder && !p->opts->references_given && ref->role == RV_REF_PARENT)
     return "backing files are not followed in a folder of imports; use "
            "references=same-directory";

@@ -89,6 +89,7 @@ enum rv_ref_role {
   RV_REF_PARENT,    /* backing file, or VMDK parent: opened as an image */
   RV_REF_EXTENT,    /* opened as bytes */
   RV_REF_DATA_FILE, /* opened as bytes, only if the operator named it */
+  RV_REF_DISK,      /* an image, named by a machine's description */
 };
 
 struct rv_ref {

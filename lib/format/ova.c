@@ -182,6 +182,55 @@ rv_ova_disks (struct rv_io *io, struct rv_ova_members *disks,
   return -1;
 }
 
+/*--- The description ----------------------------------------------------*/
+
+/* Takes over m->name. */
+static int
+note_description (const struct rv_io *io, struct rv_tar_member *m,
+                  struct rv_ova_member *ovf, rawview_error *err)
+{
+  if (!ends_with (m->name, ".ovf")) {
+    free (m->name);
+    return 0;
+  }
+  if (ovf->name != NULL) {
+    free (m->name);
+    return rv_error_corrupt (err, "%s: more than one OVF description",
+                             io->name);
+  }
+  rv_text_make_printable (m->name);
+  *ovf = (struct rv_ova_member){ m->name, m->off, m->len };
+  if ((m->type != '0' && m->type != '7') || m->sparse)
+    return rv_error_unsupported (err,
+                                 "%s: the description \"%s\" is not stored as "
+                                 "a plain file; repack the archive",
+                                 io->name, m->name);
+  return 0;
+}
+
+int
+rv_ova_description (struct rv_io *io, struct rv_ova_member *ovf,
+                    rawview_error *err)
+{
+  struct rv_tar_walk walk = { .io = io };
+  struct rv_tar_member m;
+  int r;
+
+  *ovf = (struct rv_ova_member){ 0 };
+  while ((r = rv_tar_next (&walk, &m, err)) == 1)
+    if (note_description (io, &m, ovf, err) == -1) {
+      r = -1;
+      break;
+    }
+  if (r == 0)
+    return ovf->name != NULL;
+  free (ovf->name);
+  ovf->name = NULL;
+  return -1;
+}
+
+/*--- Choosing -----------------------------------------------------------*/
+
 /* The only member whose last part is disk; -1 if none or several. */
 static ssize_t
 find_by_last_part (const struct rv_ova_members *disks, const char *disk)

@@ -35,6 +35,13 @@ int rv_ova_look_at (const char *file, const struct rv_tar_member *m,
                     struct rv_view head, unsigned *nr_ovf,
                     struct rv_ova_members *disks, rawview_error *err);
 
+/* Finds the OVF description, wherever it is: 1, ovf->name is the caller's to
+ * free; 0 if there is none, -1 on error: two of them, or one that is not stored
+ * as its bytes.  Reads the member headers only.
+ */
+int rv_ova_description (struct rv_io *io, struct rv_ova_member *ovf,
+                        rawview_error *err);
+
 /* Finds the disk that the option disk= means: a member's name, its last part if
  * only one ends so, or a number from 1 on.  NULL: the only disk.
  */

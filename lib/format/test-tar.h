@@ -34,7 +34,8 @@ test_tar_block (uint8_t *block, const char *name, char type, uint64_t size)
   memset (block, 0, RV_TAR_BLOCK);
   memcpy (block, name, strnlen (name, 100));
   memcpy (block + 100, "0000644", 7);
-  snprintf ((char *) block + 124, 12, "%011jo", (uintmax_t) size);
+  snprintf ((char *) block + 124, 12, "%011jo",
+            (uintmax_t) size & 077777777777);
   block[156] = type;
   memcpy (block + 257, "ustar\00000", 8);
   test_tar_sum (block);

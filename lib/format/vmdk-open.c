@@ -3,7 +3,6 @@
 
 #include <config.h>
 
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,6 +11,7 @@
 #include "format/vmdk-sparse.h"
 #include "format/vmdk.h"
 #include "util/error.h"
+#include "util/text.h"
 
 #define MAX_KNOWN_VERSION 3u
 
@@ -62,14 +62,6 @@ ask_for_files (struct rv_vmdk *v, rawview_error *err)
   return 0;
 }
 
-/* "C:\vm\a.vmdk", "\\server\vm\a.vmdk" or "/vmfs/volumes/datastore/a.vmdk" */
-static bool
-is_foreign_path (const char *name)
-{
-  return strchr (name, '\\') != NULL || strncmp (name, "/vmfs/", 6) == 0 ||
-         (isalpha ((unsigned char) name[0]) && name[1] == ':');
-}
-
 /* A parent without a hint is asked for with an empty name: only the operator
  * can say where it is.
  */
@@ -82,7 +74,7 @@ ask_for_parent (struct rv_vmdk *v, rawview_error *err)
   if (d->parent_cid == RV_VMDK_NO_PARENT)
     return 0;
   if (rv_refs_add (&v->base.refs, RV_REF_PARENT, hint, "vmdk",
-                   is_foreign_path (hint)) == -1)
+                   rv_text_is_foreign_path (hint)) == -1)
     return rv_error_nomem (err);
   return 0;
 }

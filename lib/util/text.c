@@ -146,6 +146,13 @@ rv_text_has_scheme (const char *s)
 }
 
 bool
+rv_text_is_foreign_path (const char *s)
+{
+  return strchr (s, '\\') != NULL || strncmp (s, "/vmfs/", 6) == 0 ||
+         (isalpha ((unsigned char) s[0]) && s[1] == ':');
+}
+
+bool
 rv_text_is_nbd_uri (const char *s)
 {
   static const char *const schemes[] = {

@@ -24,6 +24,11 @@ bool rv_text_parse_bool (const char *s, bool *value);
 /* Does the name start like a URI or a QEMU protocol, "nbd:", "json:", ... */
 bool rv_text_has_scheme (const char *s);
 
+/* "C:\vm\a.vmdk", "\\server\vm\a.vmdk" or "/vmfs/volumes/datastore/a.vmdk":
+ * a file name in another system's terms?
+ */
+bool rv_text_is_foreign_path (const char *s);
+
 /* Is it an NBD URI that libnbd can connect to? */
 bool rv_text_is_nbd_uri (const char *s);
 
