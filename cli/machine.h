@@ -40,7 +40,8 @@ struct machine_nic {
 };
 
 struct machine {
-  char *name;      /* of the guest; never NULL once a source was opened */
+  char *name;      /* of the guest, as machine_clean_name makes it; never NULL
+                      once a source was opened */
   uint64_t memory; /* bytes */
   unsigned cpus;
   enum machine_firmware firmware;
@@ -66,5 +67,34 @@ void machine_clear (struct machine *m);
 rawview_options *machine_disk_options (const struct machine_disk *disk,
                                        const rawview_options *user,
                                        rawview_error *err);
+
+/*--- What strangers wrote -----------------------------------------------*/
+
+/* All return fresh memory and exit when memory is short. */
+
+/* One line of printable UTF-8, without spaces at its ends: what is not becomes
+ * "?".
+ */
+char *machine_clean_text (const char *text);
+
+/* A name for a guest, a file or a volume: clean, of at most 200 bytes, with "_"
+ * for slashes, backslashes and colons, and for a dot or dash at its beginning.
+ * instead: if nothing is left of it.
+ */
+char *machine_clean_name (const char *text, const char *instead);
+
+/* A guest's name by its file: "vm" of "/a/vm.vmdk". */
+char *machine_name_of_file (const char *path);
+
+bool machine_is_utf8 (const char *text);
+
+/* The MAC address with colons and in lower case; NULL: text is none, or NULL.
+ */
+char *machine_parse_mac (const char *text);
+
+/* Makes of the disks' names, which are paths or NULL, what struct machine_disk
+ * promises.
+ */
+void machine_name_disks (struct machine *m);
 
 #endif /* CLI_MACHINE_H */

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A document is a stranger's until proven otherwise.  What makes XML dangerous
+ * (entities that multiply, or that name files and servers) is declared in a
+ * document type, which none of the files that we read has: the parser is
+ * stopped where one begins.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include <libxml/parser.h>
+#include <libxml/tree.h>
+
+#include "xml.h"
+
+#define MAX_DEPTH    64
+#define MAX_ELEMENTS 200000u
+#define MAX_TEXT     ((size_t) 64 << 10)
+
+struct xml {
+  xmlDoc *doc;
+};
+
+static const xmlNode *
+to_lib (const struct xml_node *node)
+{
+  return (const xmlNode *) node;
+}
+
+static struct xml_node *
+from_lib (xmlNode *node)
+{
+  if (node == NULL)
+    exit (cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory"));
+  return (struct xml_node *) node;
+}
+
+void
+xml_free (struct xml *xml)
+{
+  if (xml == NULL)
+    return;
+  xmlFreeDoc (xml->doc);
+  free (xml);
+}
+
+static struct xml *
+wrap (xmlDoc *doc)
+{
+  struct xml *xml = calloc (1, sizeof *xml);
+
+  if (xml == NULL || doc == NULL)
+    exit (cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory"));
+  xml->doc = doc;
+  return xml;
+}
+
+/*--- Reading ------------------------------------------------------------*/
+
+/* What the callbacks know of the parser's progress. */
+struct progress {
+  unsigned elements;
+  const char *refused; /* why the parser was stopped */
+};
+
+static void
+stop (xmlParserCtxt *ctxt, const char *why)
+{
+  struct progress *p = ctxt->_private;
+
+  if (p->refused == NULL)
+    p->refused = why;
+  xmlStopParser (ctxt);
+}
+
+static void
+on_document_type (void *opaque, const xmlChar *name, const xmlChar *external,
+                  const xmlChar *system)
+{
+  (void) name;
+  (void) external;
+  (void) system;
+  stop (opaque, "it has a document type (DOCTYPE), which is not read");
+}
+
+static void
+on_element (void *opaque, const xmlChar *name, const xmlChar *prefix,
+            const xmlChar *uri, int n_namespaces, const xmlChar **namespaces,
+            int n_attributes, int n_defaulted, const xmlChar **attributes)
+{
+  xmlParserCtxt *ctxt = opaque;
+  struct progress *p = ctxt->_private;
+
+  if (ctxt->nodeNr >= MAX_DEPTH)
+    stop (ctxt, "its elements are nested too deeply");
+  else if (++p->elements > MAX_ELEMENTS)
+    stop (ctxt, "it has too many elements");
+  else
+    xmlSAX2StartElementNs (opaque, name, prefix, uri, n_namespaces, namespaces,
+                           n_attributes, n_defaulted, attributes);
+}
+
+static int
+parse_failed (xmlParserCtxt *ctxt, const char *name, rawview_error *err)
+{
+  const struct progress *p = ctxt->_private;
+  const xmlError *e = xmlCtxtGetLastError (ctxt);
+  char why[160];
+  size_t len;
+
+  if (p->refused != NULL)
+    return cli_error_set (err, RAWVIEW_ERROR_REFUSED, 0, "%s: %s", name,
+                          p->refused);
+  if (e != NULL && e->code == XML_ERR_NO_MEMORY)
+    return cli_error_set (err, RAWVIEW_ERROR_NOMEM, ENOMEM, "out of memory");
+  snprintf (why, sizeof why, "%s",
+            e != NULL && e->message != NULL ? e->message : "unknown");
+  /* Its message may quote the text, and ends in a newline. */
+  for (len = 0; why[len] != '\0' && why[len] != '\n'; len++)
+    if (why[len] < ' ' || why[len] > '~')
+      why[len] = '?';
+  why[len] = '\0';
+  return cli_error_set (err, RAWVIEW_ERROR_CORRUPT, 0,
+                        "%s: not well-formed XML, line %d: %s", name,
+                        e != NULL ? e->line : 0, why);
+}
+
+struct xml *
+xml_parse (const char *name, const char *text, size_t len, rawview_error *err)
+{
+  const int options = XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOERROR |
+                      XML_PARSE_NOWARNING | XML_PARSE_COMPACT;
+  struct progress progress = { 0 };
+  xmlParserCtxt *ctxt;
+  xmlDoc *doc = NULL;
+
+  if (len > INT_MAX) {
+    cli_error_set (err, RAWVIEW_ERROR_LIMIT, EFBIG, "%s: too long", name);
+    return NULL;
+  }
+  ctxt = xmlNewParserCtxt ();
+  if (ctxt == NULL) {
+    cli_error_set (err, RAWVIEW_ERROR_NOMEM, ENOMEM, "out of memory");
+    return NULL;
+  }
+  ctxt->_private = &progress;
+  ctxt->sax->internalSubset = on_document_type;
+  ctxt->sax->startElementNs = on_element;
+  doc = xmlCtxtReadMemory (ctxt, text, (int) len, NULL, NULL, options);
+  if (doc == NULL || progress.refused != NULL ||
+      xmlDocGetRootElement (doc) == NULL) {
+    parse_failed (ctxt, name, err);
+    xmlFreeDoc (doc);
+    doc = NULL;
+  }
+  xmlFreeParserCtxt (ctxt);
+  return doc != NULL ? wrap (doc) : NULL;
+}
+
+const struct xml_node *
+xml_root (const struct xml *xml)
+{
+  return (const struct xml_node *) xmlDocGetRootElement (xml->doc);
+}
+
+static bool
+is_same (const xmlChar *a, const char *b)
+{
+  return xmlStrEqual (a, (const xmlChar *) b);
+}
+
+/* The first of node and its later siblings that is meant. */
+static const struct xml_node *
+find (const xmlNode *node, const char *ns, const char *name)
+{
+  for (; node != NULL; node = node->next)
+    if (node->type == XML_ELEMENT_NODE &&
+        (name == NULL || is_same (node->name, name)) &&
+        (ns == NULL || (node->ns != NULL && is_same (node->ns->href, ns))))
+      break;
+  return (const struct xml_node *) node;
+}
+
+const struct xml_node *
+xml_child (const struct xml_node *node, const char *ns, const char *name)
+{
+  return node != NULL ? find (to_lib (node)->children, ns, name) : NULL;
+}
+
+const struct xml_node *
+xml_next (const struct xml_node *node, const char *ns, const char *name)
+{
+  return node != NULL ? find (to_lib (node)->next, ns, name) : NULL;
+}
+
+const char *
+xml_name (const struct xml_node *node)
+{
+  return node != NULL ? (const char *) to_lib (node)->name : NULL;
+}
+
+const char *
+xml_namespace (const struct xml_node *node)
+{
+  return node != NULL && to_lib (node)->ns != NULL
+             ? (const char *) to_lib (node)->ns->href
+             : NULL;
+}
+
+/* Appends to text, which has room for MAX_TEXT bytes and a NUL. */
+static size_t
+append (char *text, size_t len, const xmlNode *node)
+{
+  const size_t more =
+      node->content != NULL ? strlen ((const char *) node->content) : 0;
+  const size_t room = MAX_TEXT - len;
+  const size_t n = more < room ? more : room;
+
+  memcpy (text + len, node->content != NULL ? (const void *) node->content : "",
+          n);
+  return len + n;
+}
+
+static char *
+join_text (const xmlNode *node)
+{
+  char *text = malloc (MAX_TEXT + 1), *fitting;
+  size_t len = 0;
+
+  if (text == NULL)
+    exit (cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory"));
+  for (; node != NULL; node = node->next)
+    if (node->type == XML_TEXT_NODE || node->type == XML_CDATA_SECTION_NODE)
+      len = append (text, len, node);
+  text[len] = '\0';
+  fitting = realloc (text, len + 1);
+  return fitting != NULL ? fitting : text;
+}
+
+char *
+xml_attribute (const struct xml_node *node, const char *name)
+{
+  const xmlAttr *a = node != NULL ? to_lib (node)->properties : NULL;
+
+  while (a != NULL && !is_same (a->name, name))
+    a = a->next;
+  return a != NULL ? join_text (a->children) : NULL;
+}
+
+char *
+xml_text (const struct xml_node *node)
+{
+  return node != NULL ? join_text (to_lib (node)->children) : NULL;
+}
+
+/*--- Writing ------------------------------------------------------------*/
+
+struct xml *
+xml_new (const char *root, struct xml_node **node)
+{
+  struct xml *xml = wrap (xmlNewDoc ((const xmlChar *) "1.0"));
+
+  *node =
+      from_lib (xmlNewDocNode (xml->doc, NULL, (const xmlChar *) root, NULL));
+  xmlDocSetRootElement (xml->doc, (xmlNode *) *node);
+  return xml;
+}
+
+struct xml_node *
+xml_add (struct xml_node *parent, const char *name)
+{
+  return from_lib (
+      xmlNewChild ((xmlNode *) parent, NULL, (const xmlChar *) name, NULL));
+}
+
+void
+xml_add_text (struct xml_node *parent, const char *name, const char *text)
+{
+  from_lib (xmlNewTextChild ((xmlNode *) parent, NULL, (const xmlChar *) name,
+                             (const xmlChar *) text));
+}
+
+void
+xml_set (struct xml_node *node, const char *name, const char *value)
+{
+  if (xmlNewProp ((xmlNode *) node, (const xmlChar *) name,
+                  (const xmlChar *) value) == NULL)
+    exit (cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory"));
+}
+
+void
+xml_set_number (struct xml_node *node, const char *name, uint64_t value)
+{
+  CLEANUP_FREE char *text = cli_format ("%ju", (uintmax_t) value);
+
+  xml_set (node, name, text);
+}
+
+/* Without the XML declaration, which no reader of a fragment wants. */
+char *
+xml_print (const struct xml *xml)
+{
+  xmlBuffer *buffer = xmlBufferCreate ();
+  char *text = NULL;
+
+  if (buffer != NULL &&
+      xmlNodeDump (buffer, xml->doc, xmlDocGetRootElement (xml->doc), 0, 1) !=
+          -1)
+    text = cli_format ("%s\n", (const char *) xmlBufferContent (buffer));
+  if (text == NULL)
+    exit (cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory"));
+  xmlBufferFree (buffer);
+  return text;
+}
