@@ -30,16 +30,28 @@ struct birth {
   int failed;     /* where an errno goes if it cannot be run */
 };
 
+static bool
+is_added (const char *variable, const char *const *add)
+{
+  const size_t len = strcspn (variable, "=") + 1;
+
+  for (; add != NULL && *add != NULL; add++)
+    if (strncmp (*add, variable, len) == 0)
+      return true;
+  return false;
+}
+
+/* Of two with the same name some programs take the first, others the last. */
 static char **
 make_environment (const char *const *add)
 {
   struct cli_list list = { 0 };
 
+  for (char **e = environ; *e != NULL; e++)
+    if (!is_added (*e, add))
+      cli_list_add (&list, *e);
   for (; add != NULL && *add != NULL; add++)
     cli_list_add (&list, *add);
-  /* Of two with the same name getenv finds the first. */
-  for (char **e = environ; *e != NULL; e++)
-    cli_list_add (&list, *e);
   cli_list_add (&list, NULL);
   return (char **) list.items;
 }

@@ -2,7 +2,9 @@
 /* For tests/test-cli-tools-*.sh and test-cli-vault-*.sh: what the commands
  * about guests do before they start virt-v2v, without a guest.
  *
- *   guestcheck tools [OPTION...]        prints the environment for virt-v2v
+ *   guestcheck tools [OPTION...] [PROGRAM [ARG...]]
+ *                                       prints the environment for virt-v2v, or
+ *                                       runs PROGRAM in it
  *   guestcheck vault [--luks-keys-vault=FILE] GUEST PROGRAM
  *                                       runs PROGRAM with the keys' arguments
  *   guestcheck die [--luks-keys-vault=FILE] GUEST
@@ -17,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "dispatch.h"
 #include "vault.h"
 #include "windows-tools.h"
@@ -26,14 +29,33 @@ extern char **environ;
 /*--- tools --------------------------------------------------------------*/
 
 static int
+run_in (struct cli_list *env, char *const *argv, rawview_error *err)
+{
+  struct child_wishes wishes = { .argv = argv, .keep_streams = true };
+  struct child child;
+
+  cli_list_add (env, NULL);
+  wishes.env = env->items;
+  if (child_start (&child, &wishes, err) == -1)
+    return -1;
+  while (!child_wait (&child, 1000))
+    ;
+  child_free (&child);
+  return 0;
+}
+
+static int
 run_tools (const struct cli_args *args)
 {
   struct cli_list env = { 0 };
   rawview_error err;
   int r = windows_tools_find (args->values, &env, &err);
 
-  for (size_t i = 0; i < env.len; i++)
-    puts (env.items[i]);
+  if (r == 0 && args->n_operands > 0)
+    r = run_in (&env, args->operands, &err);
+  else
+    for (size_t i = 0; i < env.len; i++)
+      puts (env.items[i]);
   cli_list_free (&env);
   return r == -1 ? cli_fail (&err) : cli_finish_output ();
 }
@@ -48,11 +70,12 @@ static const struct cli_option tools_options[] = {
 
 static const struct cli_command cmd_tools = {
   .name = "tools",
-  .operands = "",
+  .operands = "[PROGRAM [ARG...]]",
   .summary = "Finds what a Windows guest needs",
   .options = tools_options,
   .n_options = CLI_COUNT (tools_options),
   .values_size = sizeof (struct tools_values),
+  .max_operands = SIZE_MAX,
   .run = run_tools,
 };
 

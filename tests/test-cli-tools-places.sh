@@ -47,6 +47,20 @@ is_env "$tmp/variable/virtio-win.iso" "$tmp/variable"
 tools 0 "$cache" --virtio-win=folder --virt-tools=option
 is_env "$tmp/folder" "$tmp/option"
 
+# Programs see the option's too, whichever of two with one name they take.
+cat >sees.sh <<'END'
+#!/bin/bash
+echo "VIRTIO_WIN=$VIRTIO_WIN"
+echo "VIRT_TOOLS_DATA_DIR=$VIRT_TOOLS_DATA_DIR"
+END
+chmod +x sees.sh
+tools 0 "$cache" --virtio-win=folder --virt-tools=option ./sees.sh
+is_env "$tmp/folder" "$tmp/option"
+tools 0 "$cache" --virtio-win=folder --virt-tools=option printenv \
+  VIRTIO_WIN VIRT_TOOLS_DATA_DIR
+printf '%s\n' "$tmp/folder" "$tmp/option" | diff - out ||
+  fail 'the environment was taken'
+
 # One that is wrong is not replaced by one that is right.
 tools 1 "$cache" --virtio-win=nosuch
 matches err '^rawview: --virtio-win: nosuch: No such file'
