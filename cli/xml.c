@@ -276,11 +276,12 @@ xml_add (struct xml_node *parent, const char *name)
       xmlNewChild ((xmlNode *) parent, NULL, (const xmlChar *) name, NULL));
 }
 
-void
+struct xml_node *
 xml_add_text (struct xml_node *parent, const char *name, const char *text)
 {
-  from_lib (xmlNewTextChild ((xmlNode *) parent, NULL, (const xmlChar *) name,
-                             (const xmlChar *) text));
+  return from_lib (xmlNewTextChild ((xmlNode *) parent, NULL,
+                                    (const xmlChar *) name,
+                                    (const xmlChar *) text));
 }
 
 void

@@ -64,7 +64,8 @@ struct xml *xml_new (const char *root, struct xml_node **node);
 /* An empty element at the end of parent. */
 struct xml_node *xml_add (struct xml_node *parent, const char *name);
 /* The same with text in it. */
-void xml_add_text (struct xml_node *parent, const char *name, const char *text);
+struct xml_node *xml_add_text (struct xml_node *parent, const char *name,
+                               const char *text);
 void xml_set (struct xml_node *node, const char *name, const char *value);
 void xml_set_number (struct xml_node *node, const char *name, uint64_t value);
 
