@@ -87,6 +87,13 @@ int rawview_options_set (rawview_options *opts, const char *key,
  */
 void rawview_options_set_writable (rawview_options *opts, bool writable);
 
+/* An image is not written in place while a file beside it names it as its
+ * backing file or parent.  This file, which must be there, is no reason: its
+ * changes are about to be put into the image.
+ */
+int rawview_options_ignore_child (rawview_options *opts, const char *file,
+                                  rawview_error *err);
+
 /*--- Images -------------------------------------------------------------*/
 
 typedef struct rawview_image rawview_image;
@@ -228,10 +235,10 @@ int rawview_finish (rawview_image *image, rawview_error *err);
 
 /*--- Making images ------------------------------------------------------*/
 
-#define RAWVIEW_CREATE_REPLACE 1u /* a regular file that nobody uses may go */
-#define RAWVIEW_CREATE_PREALLOCATE \
-  2u /* take the space of the whole disk now \
-      */
+/* A regular file of that name, which nobody uses, may be replaced. */
+#define RAWVIEW_CREATE_REPLACE 1u
+/* Take the space of the whole disk now. */
+#define RAWVIEW_CREATE_PREALLOCATE 2u
 
 /* Makes a new disk of zeros, "raw" or "qcow2" (version 3, clusters of 64 KiB,
  * no backing file), readable and writable by its owner alone.  It has its name

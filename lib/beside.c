@@ -62,7 +62,8 @@ rv_beside_locked (const struct rv_base *base, const struct rv_ios *files,
 
 struct search {
   const struct rv_format *format; /* the one that may be a parent */
-  char found[NAME_MAX + 1];       /* the child's name, "" if none */
+  const struct rv_file_id *ignored;
+  char found[NAME_MAX + 1]; /* the child's name, "" if none */
 };
 
 /* Content ids alone do not tell: fresh disks all have the same. */
@@ -142,9 +143,19 @@ is_qcow2_child (struct rv_view head, int dirfd, const struct rv_format *f)
 
 /*--- The folder ---------------------------------------------------------*/
 
+static bool
+is_ignored (const struct search *s, const struct stat *st)
+{
+  const struct rv_io *io = s->format->io;
+
+  return (st->st_dev == io->dev && st->st_ino == io->ino) ||
+         (s->ignored->known && st->st_dev == s->ignored->dev &&
+          st->st_ino == s->ignored->ino);
+}
+
 /* A file that cannot be read, or understood, is no reason to refuse. */
 static bool
-look_at (int dirfd, const char *name, const struct rv_format *f, uint8_t *bytes)
+look_at (int dirfd, const char *name, const struct search *s, uint8_t *bytes)
 {
   CLEANUP_CLOSE int fd =
       openat (dirfd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
@@ -153,14 +164,14 @@ look_at (int dirfd, const char *name, const struct rv_format *f, uint8_t *bytes)
   ssize_t n;
 
   if (fd == -1 || fstat (fd, &st) == -1 || !S_ISREG (st.st_mode) ||
-      (st.st_dev == f->io->dev && st.st_ino == f->io->ino))
+      is_ignored (s, &st))
     return false;
   n = pread (fd, bytes, MAX_BYTES, 0);
   if (n <= 0)
     return false;
   head.len = n;
-  return is_vmdk_child (head, st.st_size, name, f) ||
-         is_qcow2_child (head, dirfd, f);
+  return is_vmdk_child (head, st.st_size, name, s->format) ||
+         is_qcow2_child (head, dirfd, s->format);
 }
 
 static bool
@@ -185,7 +196,7 @@ search_dir (DIR *dir, struct search *s, rawview_error *err)
     if (!may_be_child (d->d_name))
       continue;
     n++;
-    if (look_at (dirfd (dir), d->d_name, s->format, bytes))
+    if (look_at (dirfd (dir), d->d_name, s, bytes))
       strcpy (s->found, d->d_name);
   }
   return 0;
@@ -193,9 +204,9 @@ search_dir (DIR *dir, struct search *s, rawview_error *err)
 
 int
 rv_beside_children (const struct rv_base *base, const struct rv_format *format,
-                    rawview_error *err)
+                    const struct rv_file_id *ignored, rawview_error *err)
 {
-  struct search s = { .format = format };
+  struct search s = { .format = format, .ignored = ignored };
   DIR *dir;
   int fd, r;
 

@@ -802,6 +802,7 @@ set_up_writing (struct opening *o, const struct rv_source *source)
   w->snapshot = o->opts->snapshot != NULL;
   w->rescue = o->opts->rescue;
   w->check = o->opts->check;
+  w->ignored_child = o->opts->ignored_child;
 }
 
 int

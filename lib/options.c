@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -501,6 +502,18 @@ void
 rawview_options_set_writable (rawview_options *o, bool writable)
 {
   o->writable = writable;
+}
+
+int
+rawview_options_ignore_child (rawview_options *o, const char *file,
+                              rawview_error *err)
+{
+  struct stat st;
+
+  if (stat (file, &st) == -1)
+    return rv_error_errno (err, errno, "%s", file);
+  o->ignored_child = (struct rv_file_id){ true, st.st_dev, st.st_ino };
+  return 0;
 }
 
 /*--- Making and copying -------------------------------------------------*/

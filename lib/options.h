@@ -18,6 +18,13 @@ enum rv_check { RV_CHECK_LAZY, RV_CHECK_FULL };
 #define RV_DEFAULT_CONNECTIONS 4u
 #define RV_MAX_CONNECTIONS     16u
 
+/* A file of this machine, whatever it is called. */
+struct rv_file_id {
+  bool known; /* false: none */
+  dev_t dev;
+  ino_t ino;
+};
+
 struct rawview_options {
   uint64_t given; /* bit i: the i-th option was set, and may not be again */
 
@@ -36,6 +43,7 @@ struct rawview_options {
   char *overlay;       /* absolute; NULL: none, unless the next is set */
   char *overlay_dir;   /* absolute */
   enum rv_check check; /* before writing */
+  struct rv_file_id ignored_child; /* is no reason not to write it */
 
   bool allow_devices;
   bool allow_truncated;

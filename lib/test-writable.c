@@ -399,6 +399,7 @@ a_parent_is_not_written_while_it_has_children (void)
 {
   CLEANUP_FREE char *path = test_path ("child.vmdk");
   struct rv_base base = { .dirfd = -1 };
+  struct rv_file_id nothing = { 0 };
 
   vmdk_file ("parent.vmdk", "");
   vmdk_file ("child.vmdk", "parentCID=00000011\n"
@@ -416,17 +417,17 @@ a_parent_is_not_written_while_it_has_children (void)
                "*parent.vmdk is the parent or backing file of child.vmdk*; "
                "overlay=FILE*");
   CHECK_OK (rv_base_of (AT_FDCWD, parent, &base, &err), err);
-  CHECK_FAILS (rv_beside_children (&base, a->chain.ptr[0], &err),
+  CHECK_FAILS (rv_beside_children (&base, a->chain.ptr[0], &nothing, &err),
                RAWVIEW_ERROR_REFUSED,
                "*parent.vmdk is the parent or backing file of child.vmdk*");
   unlink (path);
-  CHECK_OK (rv_beside_children (&base, a->chain.ptr[0], &err), err);
+  CHECK_OK (rv_beside_children (&base, a->chain.ptr[0], &nothing, &err), err);
   test_text_file ("child.vmdk",
                   "# Disk DescriptorFile\nversion=1\nCID=00000013\n"
                   "parentCID=00000011\ncreateType=\"vmfsSparse\"\n"
                   "parentFileNameHint=\"parent.vmdk\"\n"
                   "RW 2053 VMFSSPARSE \"child-delta.vmdk\"\n");
-  CHECK_FAILS (rv_beside_children (&base, a->chain.ptr[0], &err),
+  CHECK_FAILS (rv_beside_children (&base, a->chain.ptr[0], &nothing, &err),
                RAWVIEW_ERROR_REFUSED,
                "*is the parent or backing file of child.vmdk*");
   rv_base_release (&base);
@@ -462,6 +463,30 @@ a_backing_file_is_not_written_while_it_has_overlays (void)
   write_child ("2.qcow2", 0, "disk");
   write_child ("3.qcow2", UINT64_MAX - 1, "disk");
   write_child ("4.qcow2", AT_FREE * 512 - 1, "disk");
+  CHECK_OK (rawview_make_writable (a, &err), err);
+}
+
+/* For who puts its changes into the image, and for nobody else's. */
+static void
+one_overlay_may_be_no_reason_not_to_write (void)
+{
+  CLEANUP_FREE char *disk = test_path ("disk"),
+                    *over = test_path ("over.qcow2");
+  rawview_options *opts = rawview_options_new ();
+
+  raw_file ("disk", 'r');
+  rawview_options_set_writable (opts, true);
+  CHECK_OK (rawview_options_set (opts, "format", "raw", &err), err);
+  CHECK_FAILS (rawview_options_ignore_child (opts, over, &err),
+               RAWVIEW_ERROR_IO, "*over.qcow2: No such file*");
+  write_child ("over.qcow2", 150, disk);
+  REQUIRE_OK (rawview_options_ignore_child (opts, over, &err), err);
+  REQUIRE_OK (rawview_open (disk, opts, &a, &err), err);
+  rawview_options_free (opts);
+  write_child ("two.qcow2", 150, disk);
+  CHECK_FAILS (rawview_make_writable (a, &err), RAWVIEW_ERROR_REFUSED,
+               "*disk is the parent or backing file of two.qcow2*");
+  write_child ("two.qcow2", 150, "other");
   CHECK_OK (rawview_make_writable (a, &err), err);
 }
 
@@ -654,6 +679,7 @@ main (void)
   RUN (a_disk_inside_an_archive_is_not_written);
   RUN (a_parent_is_not_written_while_it_has_children);
   RUN (a_backing_file_is_not_written_while_it_has_overlays);
+  RUN (one_overlay_may_be_no_reason_not_to_write);
   RUN (a_full_check_refuses_what_contradicts_itself);
   RUN (a_full_check_lets_unclean_ends_be_repaired);
   RUN (checks_wait_for_writers_and_writers_for_checks);

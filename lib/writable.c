@@ -230,7 +230,8 @@ look_around (const rawview_image *image, const struct rv_ios *files,
     return 0;
   if (rv_beside_locked (&w->base, files, err) == -1)
     return -1;
-  return rv_beside_children (&w->base, image->chain.ptr[0], err);
+  return rv_beside_children (&w->base, image->chain.ptr[0], &w->ignored_child,
+                             err);
 }
 
 /* What others do may change: those refusals hold for this call only. */

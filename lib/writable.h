@@ -28,6 +28,7 @@ struct rv_writing {
   bool folder;         /* one of many in a folder */
   enum rv_check check; /* before the first change */
   struct rv_base base; /* the container's folder, for what lies beside it */
+  struct rv_file_id ignored_child; /* which is not looked at there */
 
   pthread_mutex_t lock; /* protects what follows, but for on */
   atomic_bool on;
@@ -51,11 +52,13 @@ void rv_writing_release (struct rv_writing *w);
 /* Refuses if VMware has locked one of the files, or if a VMDK or QCOW2 beside
  * the container names it as its parent or backing file: whoever writes a parent
  * ruins the child.  base: the container's folder; nothing is known without one.
+ * ignored: one that is no reason.
  */
 struct rv_format;
 int rv_beside_locked (const struct rv_base *base, const struct rv_ios *files,
                       rawview_error *err);
 int rv_beside_children (const struct rv_base *base,
-                        const struct rv_format *format, rawview_error *err);
+                        const struct rv_format *format,
+                        const struct rv_file_id *ignored, rawview_error *err);
 
 #endif /* RV_WRITABLE_H */
