@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -123,4 +124,20 @@ fsync (int fd)
   if (is_time ())
     die ();
   return REAL (fsync) (fd);
+}
+
+int
+rename (const char *from, const char *to)
+{
+  if (is_time ())
+    die ();
+  return REAL (rename) (from, to);
+}
+
+int
+unlink (const char *path)
+{
+  if (is_time ())
+    die ();
+  return REAL (unlink) (path);
 }
