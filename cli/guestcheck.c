@@ -13,9 +13,7 @@
 
 #include <config.h>
 
-#include <errno.h>
 #include <spawn.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,7 +98,8 @@ run_program (const char *program, const struct cli_list *keys)
   if (argv == NULL)
     return -1;
   argv[0] = (char *) program;
-  memcpy (argv + 1, keys->items, keys->len * sizeof *argv);
+  for (size_t i = 0; i < keys->len; i++)
+    argv[i + 1] = (char *) keys->items[i];
   if (posix_spawn (&pid, program, NULL, NULL, argv, environ) == 0)
     waitpid (pid, &status, 0);
   free (argv);

@@ -18,6 +18,7 @@ arguments=(tools "--tools-cache=$tmp/cache" --tools-sha256=pinned)
 # Killed while half of the first file is there.
 "$guestcheck" "${arguments[@]}" >out 2>err &
 pid=$!
+cleanup_fn stop_process "$pid"
 half_is_there () { [ "$(stat -c %s cache/.*.part 2>/dev/null)" = 32768 ]; }
 wait_until 60 half_is_there || fail 'nothing arrives'
 [ ! -e cache/virtio-win.iso ] || fail 'half a file has its name'
@@ -29,9 +30,11 @@ wait "$pid" 2>/dev/null || true
 : >http.requests
 "$guestcheck" "${arguments[@]}" >out1 2>err1 &
 first=$!
+cleanup_fn stop_process "$first"
 wait_until 60 test -s http.requests || fail 'the first one does not begin'
 "$guestcheck" "${arguments[@]}" >out2 2>err2 &
 second=$!
+cleanup_fn stop_process "$second"
 wait_until 60 grep -q 'waiting for another process' err2 ||
   fail 'the second one does not wait'
 touch web/go

@@ -55,8 +55,10 @@ chmod +x looks.sh who-shows
 # Those who do are seen.
 bash -c 'until [ -e seen ]; do sleep 0.02; done' "$secret" &
 in_arguments=$!
+cleanup_fn stop_process "$in_arguments"
 shown="x$secret" bash -c 'until [ -e seen ]; do sleep 0.02; done' &
 in_environment=$!
+cleanup_fn stop_process "$in_environment"
 both_are_seen ()
 {
   ./who-shows >shown
@@ -90,11 +92,12 @@ left=$(ls "$runtime")
 cat >waits.sh <<'END'
 #!/bin/bash
 touch "$TMP/waiting"
-until [ -e "$TMP/go" ]; do sleep 0.02; done
+while [ -e "$TMP/waiting" ] && [ ! -e "$TMP/go" ]; do sleep 0.02; done
 END
 chmod +x waits.sh
 TMP=$tmp "$guestcheck" vault --luks-keys-vault=vault 'web 1' ./waits.sh &
 pid=$!
+cleanup_fn stop_process "$pid"
 wait_until 60 test -e waiting || fail 'the program does not start'
 # Once they are handed on, they are wiped from our own memory.
 cat >memory.py <<'END'
