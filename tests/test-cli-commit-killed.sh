@@ -89,7 +89,7 @@ for (( n = 1; ; n++ )); do
   fi
   decided=$(( decided + 1 ))
   # Once in a while the one who recovers has bad luck again and again.
-  if [ $(( n % 7 )) -eq 0 ]; then
+  if [ $(( n % 16 )) -eq 0 ]; then
     for (( m = 1; ; m++ )); do
       { [ -e "$journal" ] && KILL_AT=$m killed do_recover; } || break
     done

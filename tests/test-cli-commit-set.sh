@@ -17,9 +17,9 @@ for kind in qcow2 raw vmdk:monolithicSparse vmdk:monolithicFlat; do
   make_base "$kind" vm/$n
   over=vm/$n.overlay.qcow2
   [ "$n" -ne 2 ] || over="elsewhere/with spaces%25 and"$'\n'"lines.overlay"
-  change_in_overlay "${kind%%:*}" vm/$n "$over" $n
+  change_in_overlay "${kind%%:*}" vm/$n "$over" "$n"
   qemu-img convert -f qcow2 -O raw "$over" $n.raw
-  disks+=(-o "format=${kind%%:*}" vm/$n "$over")
+  disks+=(-o "format=${kind%%:*}" "vm/$n" "$over")
 done
 
 "$commitcheck" check "${disks[@]}" || fail 'it could not be committed'
