@@ -39,20 +39,34 @@ add (struct cli_list *argv, const char *text)
   cli_list_add (argv, cli_format ("%s", text));
 }
 
+/* Does the list set the option that an item, "NAME=VALUE", sets? */
+static bool
+is_set (const struct cli_list *options, const char *item)
+{
+  const size_t len = strcspn (item, "=");
+
+  for (size_t i = 0; options != NULL && i < options->len; i++)
+    if (strncmp (options->items[i], item, len) == 0 &&
+        options->items[i][len] == '=')
+      return true;
+  return false;
+}
+
 static void
 add_options (struct cli_list *argv, const char *prefix,
-             const struct cli_list *options)
+             const struct cli_list *options, const struct cli_list *instead)
 {
   for (size_t i = 0; options != NULL && i < options->len; i++)
-    cli_list_add (argv, cli_format ("%s%s", prefix, options->items[i]));
+    if (!is_set (instead, options->items[i]))
+      cli_list_add (argv, cli_format ("%s%s", prefix, options->items[i]));
 }
 
 static void
 add_image_options (struct cli_list *argv, const char *prefix,
                    const struct expose_disk *disk)
 {
-  add_options (argv, prefix, disk->options);
-  add_options (argv, prefix, disk->options2);
+  add_options (argv, prefix, disk->options, disk->options2);
+  add_options (argv, prefix, disk->options2, NULL);
   if (disk->overlay != NULL)
     cli_list_add (argv, cli_format ("%soverlay=%s", prefix, disk->overlay));
 }

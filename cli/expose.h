@@ -20,7 +20,7 @@ enum expose_how {
 struct expose_disk {
   const char *source;              /* as rawview_open takes it */
   const struct cli_list *options;  /* "NAME=VALUE" each, NULL: none */
-  const struct cli_list *options2; /* more of them */
+  const struct cli_list *options2; /* more, which count before these */
   const char *overlay; /* absolute; made if not there.  NULL: read-only */
 };
 
