@@ -6,6 +6,7 @@
 #ifndef CLI_INSPECT_H
 #define CLI_INSPECT_H
 
+#include "expose.h"
 #include "machine.h"
 
 enum inspect_system {
@@ -57,5 +58,10 @@ int inspect_machine (const struct machine *machine,
                      const rawview_options *options,
                      const struct cli_list *passed, struct inspect_disk *disks,
                      rawview_error *err);
+
+/* Exposes a machine's disks read-only.  NULL: *err. */
+struct expose *inspect_expose (const struct machine *machine,
+                               const struct cli_list *passed,
+                               enum expose_how how, rawview_error *err);
 
 #endif /* CLI_INSPECT_H */

@@ -52,6 +52,7 @@ _rawview_options ()
 {
   case $1 in
     info) echo --json --backing-chain --output ;;
+    inspect) echo --full --json --output ;;
     map | check) echo --json ;;
     copy)
       echo --destination-is-zero --flush --force --mapfile --progress \
@@ -109,7 +110,7 @@ _rawview_arguments ()
 _rawview ()
 {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='info map check copy serve mount'
+  local commands='info map check copy serve mount inspect'
 
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then

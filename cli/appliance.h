@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What libguestfs needs on this machine before its appliance can start: whoever
+ * uses it, or a program that does, asks here first, because what libguestfs
+ * says of it later is hard to understand.
+ */
+
+#ifndef CLI_APPLIANCE_H
+#define CLI_APPLIANCE_H
+
+#include "cli.h"
+
+/* Are there a kernel for it and space for it?  -1: *err names what is missing,
+ * and the package to install.  Begins nothing.
+ */
+int appliance_check (rawview_error *err);
+
+#endif /* CLI_APPLIANCE_H */
