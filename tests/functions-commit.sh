@@ -13,13 +13,15 @@ requires_commit ()
   requires_nbdkit
 }
 
-# make_base FORMAT[:SUBFORMAT] FILE: 12 MiB with data and holes.
+# make_base FORMAT[:SUBFORMAT]|qcow2:compressed FILE: 12 MiB with data and
+# holes.
 make_base ()
 {
   local format=${1%%:*}
 
   [ -e model.raw ] || make_raw model.raw
   case $1 in
+    qcow2:*) qemu-img convert -c -f raw -O qcow2 model.raw "$2" ;;
     *:*) qemu-img convert -f raw -O "$format" -o "subformat=${1#*:}" \
            model.raw "$2" ;;
     *) qemu-img convert -f raw -O "$format" model.raw "$2" ;;

@@ -58,6 +58,12 @@ ln -s a.over vm/link.over
 says 1 'not a regular file' run vm/a vm/link.over
 rm vm/link.over
 
+printf '<Envelope/>' >vm.ovf
+cp vm/stream disk.vmdk
+tar --format=ustar -cf vm.ova vm.ovf disk.vmdk
+says 1 'a disk inside an OVA cannot be written' check vm/a vm/a.over \
+  vm.ova vm/ova.over
+
 # Another overlay beside the image, which the commit would ruin.
 cp vm/a.over vm/a.other.qcow2
 says 1 'backing file of a.other.qcow2' run vm/a vm/a.over
@@ -65,7 +71,9 @@ rm vm/a.other.qcow2
 
 # In use.
 serve_rw vm/b format=vmdk overlay=vm/b.copy
-says 1 'in use' run vm/a vm/a.over vm/b vm/b.over
+for what in check run; do
+  says 1 'in use' "$what" vm/a vm/a.over vm/b vm/b.over
+done
 stop_server
 
 # A damaged overlay: an L2 entry far beyond its end.

@@ -12,7 +12,8 @@ cd "$tmp"
 mkdir vm elsewhere
 n=0
 disks=()
-for kind in qcow2 raw vmdk:monolithicSparse vmdk:monolithicFlat; do
+for kind in qcow2 raw vmdk:monolithicSparse vmdk:monolithicFlat \
+  qcow2:compressed; do
   n=$(( n + 1 ))
   make_base "$kind" vm/$n
   over=vm/$n.overlay.qcow2
@@ -23,12 +24,12 @@ for kind in qcow2 raw vmdk:monolithicSparse vmdk:monolithicFlat; do
 done
 
 "$commitcheck" check "${disks[@]}" || fail 'it could not be committed'
-[ "$(find vm elsewhere -name '*over*' -printf x)" = xxxx ] ||
+[ "$(find vm elsewhere -name '*over*' -printf x)" = xxxxx ] ||
   fail 'asking has removed something'
 "$commitcheck" run "${disks[@]}" || fail 'it was not committed'
 
 n=0
-for kind in qcow2 raw vmdk vmdk; do
+for kind in qcow2 raw vmdk vmdk qcow2; do
   n=$(( n + 1 ))
   [ "$kind" != qcow2 ] || is_clean qcow2 vm/$n
   same_disk "$kind" vm/$n $n.raw
