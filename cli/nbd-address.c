@@ -16,8 +16,8 @@ hex (char c)
                                         : -1;
 }
 
-static char *
-decode (const char *s, size_t len)
+char *
+nbd_address_decode (const char *s, size_t len)
 {
   char *text = cli_format ("%.*s", (int) len, s), *out = text;
 
@@ -33,17 +33,16 @@ decode (const char *s, size_t len)
   return text;
 }
 
-/* The value of a parameter behind "?"; NULL: it is not there. */
-static char *
-find_parameter (const char *query, const char *name)
+char *
+nbd_address_parameter (const char *query, const char *name)
 {
   const size_t len = strlen (name);
 
-  while (*query != '\0') {
-    const size_t part = strcspn (++query, "&");
+  while (*query != '\0' && *query != '#') {
+    const size_t part = strcspn (++query, "&#");
 
     if (strncmp (query, name, len) == 0 && query[len] == '=')
-      return decode (query + len + 1, part - len - 1);
+      return nbd_address_decode (query + len + 1, part - len - 1);
     query += part;
   }
   return NULL;
@@ -66,8 +65,8 @@ parse_authority (const char *s, size_t len, struct nbd_address *a)
     *bracket = '\0';
     host++;
   }
-  a->host = decode (*host != '\0' ? host : "localhost",
-                    strlen (*host != '\0' ? host : "localhost"));
+  a->host = nbd_address_decode (*host != '\0' ? host : "localhost",
+                                strlen (*host != '\0' ? host : "localhost"));
 }
 
 void
@@ -81,9 +80,11 @@ nbd_address_parse (const char *uri, struct nbd_address *a)
 
   *a = (struct nbd_address){ .tls = strncasecmp (uri, "nbds", 4) == 0 };
   parse_authority (authority, len, a);
-  a->export = decode (path + (path_len > 0), path_len - (path_len > 0));
-  a->socket =
-      path[path_len] == '?' ? find_parameter (path + path_len, "socket") : NULL;
+  a->export =
+      nbd_address_decode (path + (path_len > 0), path_len - (path_len > 0));
+  a->socket = path[path_len] == '?'
+                  ? nbd_address_parameter (path + path_len, "socket")
+                  : NULL;
 }
 
 void

@@ -19,4 +19,14 @@ struct nbd_address {
 void nbd_address_parse (const char *uri, struct nbd_address *address);
 void nbd_address_clear (struct nbd_address *address);
 
+/* The parts of any URI, for those that are alike.  Fresh memory.
+ * Percent-encoding is undone, but for that of a NUL.
+ */
+char *nbd_address_decode (const char *s, size_t len);
+
+/* The value of a parameter in a query, which begins with "?" or is empty; NULL:
+ * it is not there.
+ */
+char *nbd_address_parameter (const char *query, const char *name);
+
 #endif /* CLI_NBD_ADDRESS_H */

@@ -2,9 +2,9 @@
 
 #include <config.h>
 
-#include <ctype.h>
 #include <string.h>
 
+#include "nbd-address.h"
 #include "ovf-item.h"
 #include "ovf.h"
 
@@ -489,28 +489,8 @@ ovf_parse (const char *name, const char *text, size_t len,
 
 /*--- References ---------------------------------------------------------*/
 
-static int
-hex (char c)
-{
-  return isdigit ((unsigned char) c) ? c - '0'
-         : c >= 'a' && c <= 'f'      ? c - 'a' + 10
-         : c >= 'A' && c <= 'F'      ? c - 'A' + 10
-                                     : -1;
-}
-
 char *
 ovf_decode_reference (const char *href)
 {
-  char *text = cli_format ("%s", href), *out = text;
-
-  for (const char *s = text; *s != '\0'; s++)
-    if (*s == '%' && hex (s[1]) > -1 && hex (s[2]) > -1 &&
-        (s[1] != '0' || s[2] != '0')) {
-      *out++ = (char) (hex (s[1]) << 4 | hex (s[2]));
-      s += 2;
-    }
-    else
-      *out++ = *s;
-  *out = '\0';
-  return text;
+  return nbd_address_decode (href, strlen (href));
 }

@@ -10,9 +10,14 @@
 #include <unistd.h>
 
 #include "source-parts.h"
+#include "source-remote.h"
 
 struct source {
   struct machine machine;
+  const rawview_options *options; /* the user's, while it is being opened */
+  char *password_file;            /* absolute, or NULL */
+  struct remote **remotes;
+  size_t n_remotes;
 };
 
 /*--- Operands -----------------------------------------------------------*/
@@ -68,46 +73,114 @@ name_of_uri (const char *uri)
 
 /*--- Adding one ---------------------------------------------------------*/
 
-static int
-add_uri (struct machine *m, const char *uri, const rawview_options *options,
-         rawview_error *err)
+/* Of disks that are no members of an archive, which have names. */
+static void
+name_disks (struct machine *m, const char *name)
 {
-  CLEANUP_FREE char *name = name_of_uri (uri);
-
-  if (source_add_image (m, uri, options, err) == -1)
-    return -1;
   for (size_t i = 0; i < m->n_disks; i++)
     if (m->disks[i].options.len == 0) {
       free (m->disks[i].name);
       m->disks[i].name = cli_format ("%s", name);
     }
+}
+
+static int
+add_uri (struct source *s, struct machine *m, const char *uri,
+         rawview_error *err)
+{
+  CLEANUP_FREE char *name = name_of_uri (uri);
+
+  if (source_add_image (m, uri, s->options, err) == -1)
+    return -1;
+  name_disks (m, name);
   if (m->name == NULL)
     m->name = cli_format ("%s", name);
   return 0;
 }
 
 static int
-add_path (struct machine *m, const char *path, const rawview_options *options,
+add_path (struct source *s, struct machine *m, const char *path,
           rawview_error *err)
 {
   int r;
 
   if (is_folder (path)) {
     m->name = name_of_folder (path);
-    r = source_add_folder (m, path, options, err);
+    r = source_add_folder (m, path, s->options, err);
   }
   else if (source_is_description (path))
-    r = source_add_described (m, path, options, err);
+    r = source_add_described (m, path, s->options, err);
   else
-    r = source_add_image (m, path, options, err);
+    r = source_add_image (m, path, s->options, err);
   if (r == 0 && m->name == NULL)
     m->name = machine_name_of_file (path);
   return r;
 }
 
+/*--- Behind servers of our own ------------------------------------------*/
+
+static struct remote *
+start_remote (struct source *s, const char *uri, rawview_error *err)
+{
+  struct remote **grown =
+      reallocarray (s->remotes, s->n_remotes + 1, sizeof *grown);
+
+  if (grown == NULL) {
+    cli_error_errno (err, ENOMEM, "%s", uri);
+    return NULL;
+  }
+  s->remotes = grown;
+  if (remote_start (uri, s->password_file, &grown[s->n_remotes], err) == -1)
+    return NULL;
+  return grown[s->n_remotes++];
+}
+
 static int
-add_operand (struct machine *m, const char *operand,
-             const rawview_options *options, rawview_error *err)
+look_at_remote (struct source *s, struct machine *m, struct remote *remote,
+                rawview_error *err)
+{
+  const struct machine_disk how = {
+    .options = { .items = (const char *[]){ remote_option (remote) },
+                 .len = remote_option (remote) != NULL }
+  };
+  rawview_options *options = machine_disk_options (&how, s->options, err);
+  int r;
+
+  if (options == NULL)
+    return -1;
+  r = source_add_image (m, remote_source (remote), options, err);
+  rawview_options_free (options);
+  if (r == -1)
+    remote_explain (remote, err);
+  return r;
+}
+
+static int
+add_remote (struct source *s, struct machine *m, const char *uri,
+            rawview_error *err)
+{
+  struct remote *remote;
+
+  if (source_is_description (uri))
+    return cli_error_set (err, RAWVIEW_ERROR_UNSUPPORTED, ENOTSUP,
+                          "%s: the files that a description behind a server "
+                          "names are not looked for; name the disks",
+                          uri);
+  remote = start_remote (s, uri, err);
+  if (remote == NULL || look_at_remote (s, m, remote, err) == -1)
+    return -1;
+  name_disks (m, remote_name (remote));
+  for (size_t i = 0; remote_option (remote) != NULL && i < m->n_disks; i++)
+    cli_list_add (&m->disks[i].options,
+                  cli_format ("%s", remote_option (remote)));
+  if (m->name == NULL)
+    m->name = machine_name_of_file (remote_name (remote));
+  return 0;
+}
+
+static int
+add_operand (struct source *s, struct machine *m, const char *operand,
+             rawview_error *err)
 {
   CLEANUP_FREE char *path = NULL;
   int r;
@@ -117,10 +190,12 @@ add_operand (struct machine *m, const char *operand,
                           "-: a guest's disks are read more than once, so they "
                           "cannot come from a pipe");
   if (cli_is_nbd_uri (operand))
-    r = add_uri (m, operand, options, err);
+    r = add_uri (s, m, operand, err);
+  else if (remote_is_uri (operand))
+    r = add_remote (s, m, operand, err);
   else {
     path = absolute_path (operand, err);
-    r = path != NULL ? add_path (m, path, options, err) : -1;
+    r = path != NULL ? add_path (s, m, path, err) : -1;
   }
   if (r == 0 && m->n_disks == 0)
     return cli_error_set (err, RAWVIEW_ERROR_FORMAT, ENOENT,
@@ -143,11 +218,10 @@ take_disk (struct machine *all, struct machine *one)
 }
 
 static int
-add_one_of_several (struct machine *all, const char *operand,
-                    const rawview_options *options, rawview_error *err)
+add_one_of_several (struct source *s, const char *operand, rawview_error *err)
 {
   struct machine one = { 0 };
-  int r = add_operand (&one, operand, options, err);
+  int r = add_operand (s, &one, operand, err);
 
   if (r == 0 && one.n_disks != 1)
     r = cli_error_set (err, RAWVIEW_ERROR_USAGE, 0,
@@ -155,26 +229,25 @@ add_one_of_several (struct machine *all, const char *operand,
                        "be one: name it alone",
                        operand, one.n_disks);
   if (r == 0)
-    take_disk (all, &one);
+    take_disk (&s->machine, &one);
   machine_clear (&one);
   return r;
 }
 
 static int
-open_all (struct source *s, char *const *operands, size_t n,
-          const rawview_options *options, rawview_error *err)
+open_all (struct source *s, char *const *operands, size_t n, rawview_error *err)
 {
   struct machine *m = &s->machine;
   int r = 0;
 
   if (n == 1)
-    r = add_operand (m, operands[0], options, err);
+    r = add_operand (s, m, operands[0], err);
   for (size_t i = 0; n > 1 && r == 0 && i < n; i++)
-    r = add_one_of_several (m, operands[i], options, err);
+    r = add_one_of_several (s, operands[i], err);
   if (r == -1)
     return -1;
   machine_name_disks (m);
-  return source_find_sizes (m, options, err);
+  return source_find_sizes (m, s->options, err);
 }
 
 /*--- The handle ---------------------------------------------------------*/
@@ -185,13 +258,20 @@ source_open (char *const *operands, size_t n, const rawview_options *options,
              rawview_error *err)
 {
   struct source *s = calloc (1, sizeof *s);
+  int r = 0;
 
   if (s == NULL)
     return cli_error_errno (err, ENOMEM, "source");
-  if (open_all (s, operands, n, options, err) == -1) {
+  s->options = options;
+  if (password_file != NULL) {
+    s->password_file = absolute_path (password_file, err);
+    r = s->password_file != NULL ? 0 : -1;
+  }
+  if (r == -1 || open_all (s, operands, n, err) == -1) {
     source_close (s);
     return -1;
   }
+  s->options = NULL;
   *source = s;
   return 0;
 }
@@ -205,6 +285,9 @@ source_machine (const struct source *source)
 int
 source_check (struct source *source, rawview_error *err)
 {
+  for (size_t i = 0; i < source->n_remotes; i++)
+    if (remote_check (source->remotes[i], err) == -1)
+      return -1;
   return 0;
 }
 
@@ -213,6 +296,10 @@ source_close (struct source *source)
 {
   if (source == NULL)
     return;
+  for (size_t i = 0; i < source->n_remotes; i++)
+    remote_stop (source->remotes[i]);
   machine_clear (&source->machine);
+  free (source->remotes);
+  free (source->password_file);
   free (source);
 }

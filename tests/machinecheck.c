@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* machinecheck [set=NAME=VALUE] [password-file=FILE] [copy=DIR] SOURCE...
+/* machinecheck [set=NAME=VALUE] [password-file=FILE] [copy=DIR] [wait]
+ *              SOURCE...
  *
  * What guest a source is, as the commands about guests see it; copy: each disk,
- * raw, in a file of the disk's name in DIR.
+ * raw, in a file of the disk's name in DIR; wait: until stdin ends.
  */
 
 #include <config.h>
@@ -101,6 +102,7 @@ main (int argc, char *argv[])
 {
   rawview_options *options = rawview_options_new ();
   const char *password_file = NULL, *dir = NULL;
+  bool wait = false, ended;
   struct source *source;
   rawview_error err;
   int i;
@@ -112,6 +114,8 @@ main (int argc, char *argv[])
       password_file = argv[i] + 14;
     else if (strncmp (argv[i], "copy=", 5) == 0)
       dir = argv[i] + 5;
+    else if (strcmp (argv[i], "wait") == 0)
+      wait = true;
     else
       break;
   if (source_open (argv + i, (size_t) (argc - i), options, password_file,
@@ -120,9 +124,13 @@ main (int argc, char *argv[])
   show (source_machine (source));
   if (dir != NULL)
     copy (source_machine (source), options, dir);
-  if (source_check (source, &err) == -1)
-    fail (&err);
+  fflush (stdout);
+  while (wait && getchar () != EOF)
+    ;
+  ended = source_check (source, &err) == -1;
   source_close (source);
   rawview_options_free (options);
+  if (ended)
+    fail (&err);
   return 0;
 }
