@@ -156,7 +156,20 @@ char *cli_format_size (uint64_t bytes, char buf[CLI_SIZE_MAX]);
 char *cli_format (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
 
 /* Prints text with the characters that XML reserves written as entities. */
+void cli_write_xml (FILE *out, const char *text);
 void cli_print_xml (const char *text);
+
+/* Fresh memory; keep: what may stay besides letters and digits. */
+char *cli_percent_encode (const char *text, const char *keep);
+
+/* The URI of an export, in fresh memory. */
+char *cli_nbd_unix_uri (const char *socket, const char *name);
+
+/* How the i-th disk, from 0, is told from others: "a", ..., "z", "aa", ...
+ * Returns where it is in buf.
+ */
+#define CLI_DISK_LETTERS_MAX 16
+const char *cli_disk_letters (size_t i, char buf[CLI_DISK_LETTERS_MAX]);
 
 /* Is it an NBD URI rather than a file name? */
 bool cli_is_nbd_uri (const char *text);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "copy.h"
 #include "expose.h"
 #include "run-dir.h"
 
@@ -21,6 +22,8 @@ struct server {
   struct child child;
   char *path;     /* of the file or socket */
   char *pid_file; /* which appears when it serves */
+  char *uri;      /* of what is written on a socket; NULL otherwise */
+  struct copy_target *flusher; /* there; NULL: none */
 };
 
 struct expose {
@@ -150,6 +153,8 @@ start (struct expose *e, size_t i, const struct expose_disk *disk,
   s->path =
       cli_format ("%s/disk%zu.%s", e->dir.path, i, files ? "raw" : "sock");
   s->pid_file = cli_format ("%s/disk%zu.pid", e->dir.path, i);
+  if (!files && disk->overlay != NULL)
+    s->uri = cli_nbd_unix_uri (s->path, "");
   if ((files ? make_mountpoint (s->path, err) : check_socket (s->path, err)) ==
       -1)
     return -1;
@@ -218,6 +223,42 @@ expose_check (struct expose *e, rawview_error *err)
   return 0;
 }
 
+/*--- Flushing -----------------------------------------------------------*/
+
+/* nbdkit's exit status does not tell whether its last flush was one.  So there
+ * is a client of our own, from the beginning: as long as it is there, the
+ * plugin ends no writing by itself.
+ */
+static int
+open_flusher (struct server *s, rawview_error *err)
+{
+  const struct copy_target_options options = { .lanes = 1 };
+
+  if (s->uri == NULL)
+    return 0;
+  s->flusher = copy_nbd_open (s->uri, &options, err);
+  return s->flusher != NULL ? 0 : -1;
+}
+
+static int
+flush (struct expose *e, rawview_error *err)
+{
+  rawview_error ignored;
+  int r = 0;
+
+  for (size_t i = 0; i < e->n; i++) {
+    struct server *s = &e->servers[i];
+
+    if (s->flusher == NULL)
+      continue;
+    if (r == 0)
+      r = s->flusher->ops->flush (s->flusher, err);
+    s->flusher->ops->close (s->flusher, true, &ignored);
+    s->flusher = NULL;
+  }
+  return r;
+}
+
 /*--- Ending -------------------------------------------------------------*/
 
 /* All are asked first, so that they flush side by side. */
@@ -250,6 +291,7 @@ free_expose (struct expose *e)
     child_free (&e->servers[i].child);
     free (e->servers[i].path);
     free (e->servers[i].pid_file);
+    free (e->servers[i].uri);
   }
   run_dir_remove (&e->dir);
   free (e->servers);
@@ -259,12 +301,15 @@ free_expose (struct expose *e)
 int
 expose_stop (struct expose *e, rawview_error *err)
 {
+  rawview_error ignored;
   int early, r;
 
   if (e == NULL)
     return 0;
   early = expose_check (e, err);
-  r = stop_servers (e, early == 0 ? err : &(rawview_error){ 0 });
+  if (flush (e, early == 0 ? err : &ignored) == -1)
+    early = -1;
+  r = stop_servers (e, early == 0 ? err : &ignored);
   free_expose (e);
   return early == 0 ? r : early;
 }
@@ -281,7 +326,8 @@ start_all (struct expose *e, const struct expose_disk *disks,
     if (start (e, i, &disks[i], err) == -1)
       return -1;
   for (size_t i = 0; i < e->n; i++)
-    if (wait_until_ready (e, &e->servers[i], err) == -1)
+    if (wait_until_ready (e, &e->servers[i], err) == -1 ||
+        open_flusher (&e->servers[i], err) == -1)
       return -1;
   return 0;
 }
@@ -292,6 +338,7 @@ expose_start (const struct expose_disk *disks, size_t n, enum expose_how how,
 {
   struct expose *e = calloc (1, sizeof *e);
   struct server *servers = calloc (n + 1, sizeof *servers);
+  rawview_error ignored;
 
   if (e == NULL || servers == NULL)
     exit (cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory"));
@@ -303,7 +350,8 @@ expose_start (const struct expose_disk *disks, size_t n, enum expose_how how,
     *expose = e;
     return 0;
   }
-  stop_servers (e, &(rawview_error){ 0 });
+  flush (e, &ignored);
+  stop_servers (e, &ignored);
   free_expose (e);
   return -1;
 }

@@ -9,7 +9,8 @@
  * - Each line on stdout that begins with "{" is an object with "percent", a
  *   number from 0 to 100.
  * - On failure the last line on stderr says why, the status is a kind of error,
- *   and there is nothing in DIR.
+ *   and there is nothing in DIR but virt-v2v's log, unless --log=FILE puts it
+ *   elsewhere.
  * - SIGTERM stops it cleanly.
  * - With --check it only looks whether everything is there that it needs, and
  *   changes nothing.

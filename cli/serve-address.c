@@ -3,51 +3,32 @@
 
 #include <config.h>
 
-#include <ctype.h>
 #include <string.h>
 
 #include "serve.h"
 
-/* keep: what may stay besides letters and digits. */
-static void
-print_percent_encoded (const char *text, const char *keep)
-{
-  for (; *text != '\0'; text++) {
-    unsigned char c = (unsigned char) *text;
-
-    if ((isascii (c) && isalnum (c)) || strchr (keep, c) != NULL)
-      putchar (c);
-    else
-      printf ("%%%02X", c);
-  }
-}
-
 void
 serve_print_uri (const struct serve_address *a, const char *name)
 {
-  printf ("nbd%s%s://", a->tls ? "s" : "", a->socket != NULL ? "+unix" : "");
-  if (a->socket == NULL)
-    printf (strchr (a->host, ':') != NULL ? "[%s]:%u" : "%s:%u", a->host,
-            a->port);
-  putchar ('/');
-  print_percent_encoded (name, "-._~");
-  if (a->socket != NULL) {
-    fputs ("?socket=", stdout);
-    print_percent_encoded (a->socket, "-._~/");
-  }
-  putchar ('\n');
+  CLEANUP_FREE char *uri =
+      a->socket != NULL ? cli_nbd_unix_uri (a->socket, name) : NULL;
+  CLEANUP_FREE char *export = cli_percent_encode (name, "-._~");
+
+  if (uri != NULL)
+    printf ("%s%s\n", a->tls ? "nbds" : "nbd", uri + strlen ("nbd"));
+  else
+    printf (strchr (a->host, ':') != NULL ? "nbd%s://[%s]:%u/%s\n"
+                                          : "nbd%s://%s:%u/%s\n",
+            a->tls ? "s" : "", a->host, a->port, export);
 }
 
-/* vda, ..., vdz, vdaa, ... */
 static void
 print_target (size_t i)
 {
-  char letters[16], *p = letters + sizeof letters - 1;
+  char letters[CLI_DISK_LETTERS_MAX];
 
-  *p = '\0';
-  for (i++; i > 0; i = (i - 1) / 26)
-    *--p = (char) ('a' + (i - 1) % 26);
-  printf ("  <target dev='vd%s' bus='virtio'/>\n", p);
+  printf ("  <target dev='vd%s' bus='virtio'/>\n",
+          cli_disk_letters (i, letters));
 }
 
 static void

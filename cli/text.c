@@ -95,28 +95,73 @@ cli_format_size (uint64_t bytes, char buf[CLI_SIZE_MAX])
 }
 
 void
-cli_print_xml (const char *text)
+cli_write_xml (FILE *out, const char *text)
 {
   for (; *text != '\0'; text++)
     switch (*text) {
     case '&':
-      fputs ("&amp;", stdout);
+      fputs ("&amp;", out);
       break;
     case '<':
-      fputs ("&lt;", stdout);
+      fputs ("&lt;", out);
       break;
     case '>':
-      fputs ("&gt;", stdout);
+      fputs ("&gt;", out);
       break;
     case '\'':
-      fputs ("&apos;", stdout);
+      fputs ("&apos;", out);
       break;
     case '"':
-      fputs ("&quot;", stdout);
+      fputs ("&quot;", out);
       break;
     default:
-      putchar (*text);
+      putc (*text, out);
     }
+}
+
+void
+cli_print_xml (const char *text)
+{
+  cli_write_xml (stdout, text);
+}
+
+char *
+cli_percent_encode (const char *text, const char *keep)
+{
+  char *out = malloc (strlen (text) * 3 + 1), *p = out;
+
+  if (out == NULL)
+    out_of_memory ();
+  for (; *text != '\0'; text++) {
+    const unsigned char c = (unsigned char) *text;
+
+    if ((isascii (c) && isalnum (c)) || strchr (keep, c) != NULL)
+      *p++ = (char) c;
+    else
+      p += sprintf (p, "%%%02X", c);
+  }
+  *p = '\0';
+  return out;
+}
+
+char *
+cli_nbd_unix_uri (const char *socket, const char *name)
+{
+  CLEANUP_FREE char *path = cli_percent_encode (socket, "-._~/");
+  CLEANUP_FREE char *export = cli_percent_encode (name, "-._~");
+
+  return cli_format ("nbd+unix:///%s?socket=%s", export, path);
+}
+
+const char *
+cli_disk_letters (size_t i, char buf[CLI_DISK_LETTERS_MAX])
+{
+  char *p = buf + CLI_DISK_LETTERS_MAX - 1;
+
+  *p = '\0';
+  for (i++; i > 0; i = (i - 1) / 26)
+    *--p = (char) ('a' + (i - 1) % 26);
+  return p;
 }
 
 bool

@@ -19,12 +19,13 @@ _rawview_values ()
     --locking | --sandbox) echo auto on off ;;
     --output) echo json human ;;
     --progress) echo bar json none ;;
+    --root) echo single first ;;
     --tls) echo off on require ;;
     --references) echo same-directory none; return 1 ;;
     --cache | --connections | --disk | --fd | --filter | --ipaddr | -i | \
       --max-size | --name | --nbdkit | --port | -p | --run | \
       --selinux-label | --snapshot | --sparse | -S | --threads | -t | \
-      --workers) ;;
+      --tools-max-age | --tools-url | --v2v | --workers) ;;
     *) return 1 ;;
   esac
 }
@@ -35,12 +36,14 @@ _rawview_takes_value ()
   case $1 in
     --allow-devices | --allow-truncated | --cache | --check | \
       --connections | --data-file | --disk | --fd | --filter | --format | \
-      --ipaddr | --locking | --mapfile | --max-size | --name | --nbdkit | \
-      --output | \
-      --overlay | --overlay-dir | --parent | --parent-format | --pid-file | --port | \
-      --references | --run | --sandbox | --selinux-label | --snapshot | --socket | \
+      --ipaddr | --journal | --locking | --log | --luks-keys-vault | \
+      --mapfile | --max-size | --name | --nbdkit | --output | \
+      --overlay | --overlay-dir | --parent | --parent-format | \
+      --password-file | --pid-file | --port | --references | --root | \
+      --run | --sandbox | --selinux-label | --snapshot | --socket | \
       --sparse | --threads | --tls | --tls-certificates | --tls-psk | \
-      --workers) ;;
+      --tools-ca | --tools-cache | --tools-max-age | --tools-sha256 | \
+      --tools-url | --v2v | --virt-tools | --virtio-win | --workers) ;;
     -[StUPio]) ;;
     -p) [ "$2" = serve ] ;;
     --rescue) [ "$2" != copy ] ;;
@@ -63,6 +66,12 @@ _rawview_options ()
         --pid-file --port --read-only --run --rw --selinux-label --socket \
         --threads --tls --tls-certificates --tls-psk --tls-verify-peer \
         --verbose
+      ;;
+    inject)
+      echo --check --commit --journal --json --log --luks-keys-vault \
+        --no-guest-agent --no-install-drivers --password-file --progress \
+        --recover --root --tools-ca --tools-cache --tools-max-age \
+        --tools-sha256 --tools-url --v2v --virt-tools --virtio-win
       ;;
     mount)
       echo --debug --foreground --pid-file --rw --single-threaded --version
@@ -110,7 +119,7 @@ _rawview_arguments ()
 _rawview ()
 {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='info map check copy serve mount inspect'
+  local commands='info map check copy serve mount inspect inject'
 
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
