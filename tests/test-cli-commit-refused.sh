@@ -9,6 +9,18 @@
 
 requires_commit
 cd "$tmp"
+
+# There are many cases: here the files' times tell whether they were written.
+# Their bytes are compared at the end of each part.
+remember () { stat -c '%n %i %s %y' "$@" >remembered; }
+unchanged ()
+{
+  local names
+
+  names=$(cut -d ' ' -f 1 remembered)
+  # shellcheck disable=SC2086
+  stat -c '%n %i %s %y' $names | cmp - remembered || fail 'a file has changed'
+}
 mkdir vm
 make_base qcow2 vm/a
 make_base vmdk:monolithicSparse vm/b
@@ -19,6 +31,7 @@ change_in_overlay vmdk vm/stream vm/stream.over 3
 cp vm/b.over vm/b.copy
 journal=$tmp/vm/a.rawview-commit
 remember vm/*
+sha256sum vm/* >sums
 
 # says STATUS PATTERN ARG…: commitcheck fails so, and nothing changes.
 says ()
@@ -84,10 +97,11 @@ printf '\x80\x00\xff\xff\x00\x00\x00\x00' |
   dd of=damaged.over bs=1 seek=$l2 conv=notrunc status=none
 says 1 'cannot be read' run vm/a damaged.over
 
+sha256sum --quiet -c sums || fail 'a file has changed'
+
 #--- Journals
 
 # A good one, of a commit that was killed as soon as it was decided.
-cp -a vm made
 for (( n = 1; ; n++ )); do
   KILL_AT=$n LD_PRELOAD=$RAWVIEW_BUILDDIR/tests/.libs/libkiller.so \
     "$commitcheck" run vm/a vm/a.over vm/b vm/b.over >killed.log 2>&1 &&
@@ -160,6 +174,8 @@ mv vm/b.over away
 remember vm/*
 says 2 'b.over: No such file' recover "$journal"
 mv away vm/b.over
+
+sha256sum --quiet -c sums || fail 'a file has changed'
 
 # The good one does it, once.  Devices may have other numbers after the machine
 # was started again.
