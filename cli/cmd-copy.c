@@ -22,9 +22,7 @@
 #include "copy.h"
 #include "progress.h"
 
-#define DEFAULT_SPARSE 4096
-#define MAX_SPARSE     COPY_PIECE
-#define MAX_THREADS    256
+#define MAX_SPARSE COPY_PIECE
 
 /* The copy is complete but for what is lost.  No kind of error has it. */
 #define STATUS_LOST 16
@@ -64,7 +62,7 @@ static const struct cli_option options[] = {
 static int
 parse_sparse (const char *value, uint64_t *sparse, rawview_error *err)
 {
-  *sparse = DEFAULT_SPARSE;
+  *sparse = COPY_SPARSE;
   if (value == NULL)
     return 0;
   if (cli_parse_size (value, sparse) &&
@@ -75,14 +73,6 @@ parse_sparse (const char *value, uint64_t *sparse, rawview_error *err)
                         "copy: --sparse=%s: must be 0 or a power of two from "
                         "512 to 2M",
                         value);
-}
-
-static unsigned
-thread_count (const struct copy_values *v)
-{
-  long n = v->threads != 0 ? (long) v->threads : sysconf (_SC_NPROCESSORS_ONLN);
-
-  return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : (unsigned) n;
 }
 
 static int
@@ -328,7 +318,7 @@ copy (const struct cli_args *args, struct copy *c, rawview_error *err)
 
   c->flush = v->flush;
   c->to_stdout = strcmp (args->operands[1], "-") == 0;
-  c->threads = thread_count (v);
+  c->threads = copy_thread_count (v->threads);
   if (open_source (args, c, err) == -1 || set_up_rescue (args, c, err) == -1)
     return -1;
   /* One of them waits for the pipe. */

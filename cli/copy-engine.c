@@ -6,6 +6,8 @@
  * most COPY_PIECE bytes that are worth reading.  Short runs of zeros inside
  * data are read as well: finding them in the buffer is cheaper than many small
  * pieces.  Memory is bounded by the lanes' buffers.
+ *
+ * Where only the changes are wanted, what lies in backing files is skipped.
  */
 
 #include <config.h>
@@ -19,10 +21,18 @@
 /* A run of zeros this long is worth a piece of its own. */
 #define MIN_ZERO_RUN (64 * 1024)
 
+#define MAX_THREADS 256
+
+enum kind {
+  DATA,
+  ZERO,
+  SKIP, /* the target has it already */
+};
+
 struct piece {
   uint64_t off, len;
   uint64_t number;
-  bool zero;
+  enum kind kind;
 };
 
 /*--- Cutting ------------------------------------------------------------*/
@@ -44,39 +54,52 @@ struct cut {
   uint64_t limit; /* where a piece of data has to end */
   uint64_t size;  /* of the disk */
   uint64_t unit, min_zero;
+  bool changes;
   uint64_t len;
-  bool zero;
+  enum kind kind;
 };
 
-/* How much of a run of zeros the target's unit lets us treat as such; *start is
- * moved up to it.
+/* Whether a run need not be read. */
+static enum kind
+kind_of (const struct cut *c, const rawview_extent *e)
+{
+  if (c->changes && e->depth > 0)
+    return SKIP;
+  return e->zero && !e->damaged ? ZERO : DATA;
+}
+
+/* How much of a run that need not be read the target's unit lets us treat as
+ * such; *start is moved up to it.
  */
 static uint64_t
-usable_zeros (const struct cut *c, const rawview_extent *e, uint64_t *start)
+usable (const struct cut *c, const rawview_extent *e, enum kind kind,
+        uint64_t *start)
 {
   uint64_t end = e->off + e->len;
+  uint64_t min = kind == ZERO ? c->min_zero : 1;
 
-  if (!e->zero || e->damaged)
+  if (kind == DATA)
     return 0;
   if (end < c->size)
     end = align_down (end, c->unit);
   *start = align_up (e->off, c->unit);
-  return end > *start && end - *start >= c->min_zero ? end - *start : 0;
+  return end > *start && end - *start >= min ? end - *start : 0;
 }
 
 static int
 add_extent (void *opaque, const rawview_extent *e)
 {
   struct cut *c = opaque;
-  uint64_t start = 0, zeros = usable_zeros (c, e, &start);
+  enum kind kind = kind_of (c, e);
+  uint64_t start = 0, unread = usable (c, e, kind, &start);
   uint64_t end = e->off + e->len;
 
-  if (zeros > 0 && start == c->off) {
-    c->zero = true;
-    c->len = zeros;
+  if (unread > 0 && start == c->off) {
+    c->kind = kind;
+    c->len = unread;
     return 1;
   }
-  if (zeros > 0 && start < c->limit) {
+  if (unread > 0 && start < c->limit) {
     c->len = start - c->off;
     return 1;
   }
@@ -97,20 +120,22 @@ cut_piece (struct copy_job *job, struct piece *p)
     .size = job->size,
     .unit = job->target->granularity,
     .min_zero = job->sparse > 0 ? MIN_ZERO_RUN : 1,
+    .changes = job->changes,
   };
+  const unsigned flags = job->changes ? RAWVIEW_EXTENTS_RUNS : 0;
 
   c.limit = align_down (c.off, COPY_PIECE) + COPY_PIECE;
   if (c.limit > c.size)
     c.limit = c.size;
-  if (rawview_extents (job->image, c.size - c.off, c.off, 0, add_extent, &c,
+  if (rawview_extents (job->image, c.size - c.off, c.off, flags, add_extent, &c,
                        NULL) == -1)
     c.len = 0;
   /* The walk may have ended anywhere; the target wants whole units. */
-  if (!c.zero && c.off + c.len < c.limit)
+  if (c.kind == DATA && c.off + c.len < c.limit)
     c.len = align_down (c.off + c.len, c.unit) - c.off;
   if (c.len == 0)
     c.len = c.limit - c.off;
-  *p = (struct piece){ .off = c.off, .len = c.len, .zero = c.zero };
+  *p = (struct piece){ .off = c.off, .len = c.len, .kind = c.kind };
 }
 
 static bool
@@ -299,13 +324,35 @@ copy_zeros (struct copy_worker *w, const struct piece *p, rawview_error *err)
 }
 
 static int
+skip (struct copy_worker *w, const struct piece *p)
+{
+  if (await_turn (w->job, p))
+    atomic_fetch_add (&w->job->done, p->len);
+  return 0;
+}
+
+static int
+copy_piece (struct copy_worker *w, const struct piece *p, rawview_error *err)
+{
+  switch (p->kind) {
+  case ZERO:
+    return copy_zeros (w, p, err);
+  case SKIP:
+    return skip (w, p);
+  case DATA:
+    break;
+  }
+  return copy_data (w, p, err);
+}
+
+static int
 copy_pieces (struct copy_worker *w, rawview_error *err)
 {
   struct copy_target *t = w->job->target;
   struct piece p;
 
   while (take_piece (w->job, &p)) {
-    if ((p.zero ? copy_zeros (w, &p, err) : copy_data (w, &p, err)) == -1)
+    if (copy_piece (w, &p, err) == -1)
       return -1;
     pass_turn (w->job);
   }
@@ -374,6 +421,22 @@ start_worker (struct copy_job *job, unsigned i, rawview_error *err)
   return cli_error_errno (err, r, "cannot start a thread");
 }
 
+static int
+start_workers (struct copy_job *job, unsigned n, rawview_error *err)
+{
+  struct copy_target *t = job->target;
+
+  job->workers = calloc (n, sizeof *job->workers);
+  if (job->workers == NULL)
+    return cli_error_errno (err, ENOMEM, "copy");
+  if (t->ops->start && t->ops->start (t, err) == -1)
+    return -1;
+  for (unsigned i = 0; i < n; i++)
+    if (start_worker (job, i, err) == -1)
+      return -1;
+  return 0;
+}
+
 int
 copy_job_start (struct copy_job *job, rawview_error *err)
 {
@@ -385,16 +448,19 @@ copy_job_start (struct copy_job *job, rawview_error *err)
   pthread_mutex_init (&job->lock, NULL);
   pthread_mutex_init (&job->sharing, NULL);
   pthread_cond_init (&job->turn_changed, NULL);
-  job->workers = calloc (n, sizeof *job->workers);
-  if (job->workers == NULL)
-    return cli_error_errno (err, ENOMEM, "copy");
-  for (unsigned i = 0; i < n; i++)
-    if (start_worker (job, i, err) == -1) {
-      copy_job_stop (job);
-      copy_job_finish (job, &ignored);
-      return -1;
-    }
-  return 0;
+  if (start_workers (job, n, err) == 0)
+    return 0;
+  copy_job_stop (job);
+  copy_job_finish (job, &ignored);
+  return -1;
+}
+
+unsigned
+copy_thread_count (unsigned wished)
+{
+  long n = wished != 0 ? (long) wished : sysconf (_SC_NPROCESSORS_ONLN);
+
+  return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : (unsigned) n;
 }
 
 void

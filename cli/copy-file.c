@@ -75,9 +75,11 @@ write_zeros (struct copy_target *t, unsigned lane, uint64_t len, uint64_t off,
 /* First the one that frees the space.  On a block device the kernel promises
  * zeros for both, without falling back to writing them for the first.
  */
+enum { PUNCH, ZERO_RANGE };
+
 static const int zero_ways[] = {
-  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-  FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+  [PUNCH] = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+  [ZERO_RANGE] = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
 };
 
 static int
@@ -163,6 +165,23 @@ empty (int fd)
   return st.st_size == 0 ? 0 : ftruncate (fd, 0);
 }
 
+/* Space that zeros are not to give back. */
+static int
+preallocate (struct file_target *f, const struct copy_target_options *o,
+             rawview_error *err)
+{
+  int r;
+
+  if (o->size == 0)
+    return 0;
+  do
+    r = posix_fallocate (f->fd, 0, (off_t) o->size);
+  while (r == EINTR);
+  return r == 0 ? 0
+                : cli_error_errno (err, r, "%s: cannot allocate %llu bytes",
+                                   f->base.name, (unsigned long long) o->size);
+}
+
 static int
 prepare_regular (struct file_target *f, const struct stat *st,
                  const struct copy_target_options *o, rawview_error *err)
@@ -178,6 +197,8 @@ prepare_regular (struct file_target *f, const struct stat *st,
   if (empty (f->fd) == -1 || ftruncate (f->fd, (off_t) o->size) == -1)
     return cli_error_errno (err, errno, "%s: cannot make it %llu bytes long",
                             name, (unsigned long long) o->size);
+  if (o->preallocated && preallocate (f, o, err) == -1)
+    return -1;
   f->base.zeroed = true;
   return 0;
 }
@@ -202,15 +223,28 @@ prepare_device (struct file_target *f, const struct copy_target_options *o,
   return copy_lock_destination (f->fd, f->base.name, o->source, err);
 }
 
+/* What was opened by somebody with more privileges. */
+static int
+adopt (struct file_target *f, int fd, struct stat *st, rawview_error *err)
+{
+  f->fd = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+  if (f->fd == -1 || fstat (f->fd, st) == -1)
+    return cli_error_errno (err, errno, "%s", f->base.name);
+  return 0;
+}
+
 /* O_EXCL makes it certain that we created the file, and so may remove it; for a
  * block device it says that nobody has mounted it.
  */
 static int
-open_named (struct file_target *f, struct stat *st, rawview_error *err)
+open_named (struct file_target *f, const struct copy_target_options *o,
+            struct stat *st, rawview_error *err)
 {
   const char *name = f->base.name;
   const int flags = O_RDWR | O_CLOEXEC | O_NOCTTY;
 
+  if (o->fd != NULL)
+    return adopt (f, *o->fd, st, err);
   f->fd = open (name, flags | O_CREAT | O_EXCL, 0666);
   f->base.created = f->fd >= 0;
   if (!f->base.created && errno == EEXIST) {
@@ -243,7 +277,7 @@ open_target (struct file_target *f, const struct copy_target_options *o,
     f->fd = dup (STDOUT_FILENO);
     return f->fd == -1 ? cli_error_errno (err, errno, "standard output") : 0;
   }
-  if (open_named (f, &st, err) == -1)
+  if (open_named (f, o, &st, err) == -1)
     return -1;
   if (S_ISREG (st.st_mode))
     return prepare_regular (f, &st, o, err);
@@ -283,6 +317,8 @@ copy_file_open (const char *name, const struct copy_target_options *options,
   f->base.name = name;
   f->base.lanes = options->lanes;
   f->base.granularity = 512;
+  if (options->preallocated)
+    atomic_store (&f->no_zeroing, 1u << PUNCH);
   if (allocate_buffers (f, err) == -1 || open_target (f, options, err) == -1) {
     file_close (&f->base, false, &ignored);
     return NULL;

@@ -41,6 +41,7 @@ struct nbd_target {
   struct lane lanes[MAX_LANES];
   uint32_t max_write; /* bytes that one command may carry */
   bool can_zero, can_flush;
+  uint32_t zero_flags;
   void *zeros; /* COPY_PIECE of them, for a server that cannot zero */
 };
 
@@ -182,7 +183,8 @@ nbd_zero_range (struct copy_target *t, unsigned lane, uint64_t len,
     return -1;
   l->zeroing.in_flight++;
   l->in_flight++;
-  if (nbd_aio_zero (l->nbd, len, off, completion (&l->zeroing), 0) == -1) {
+  if (nbd_aio_zero (l->nbd, len, off, completion (&l->zeroing),
+                    n->zero_flags) == -1) {
     l->zeroing.in_flight--;
     l->in_flight--;
     return nbd_failed (t, err);
@@ -350,6 +352,8 @@ copy_nbd_open (const char *uri, const struct copy_target_options *options,
   n->base.always_flush = true;
   n->base.granularity = 512;
   n->max_write = COPY_PIECE;
+  if (options->preallocated)
+    n->zero_flags = LIBNBD_CMD_FLAG_NO_HOLE;
   if (open_target (n, options, err) == -1) {
     close_target (&n->base, false, &ignored);
     return NULL;

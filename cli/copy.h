@@ -19,9 +19,17 @@
  */
 #define COPY_PIECE (2 * 1024 * 1024)
 
+/* Zeros in data are looked for in blocks of this, unless something else is
+ * said.
+ */
+#define COPY_SPARSE 4096
+
 struct copy_target;
 
 struct copy_ops {
+  /* Before the first worker; may be NULL. */
+  int (*start) (struct copy_target *t, rawview_error *err);
+
   /* A buffer of COPY_PIECE bytes that the lane may fill now; it is in use until
    * the lane asks for the next one.  Waits for earlier writes if it must.
    */
@@ -71,6 +79,8 @@ struct copy_target_options {
   bool force;
   bool zeroed;                 /* the user says so */
   const rawview_image *source; /* NULL: standard input */
+  bool preallocated;           /* it has all its space from the beginning */
+  const int *fd;               /* NULL, or as what a device is open already */
 };
 
 /* A file or block device, created if it does not exist, or "-". */
@@ -82,6 +92,11 @@ struct copy_target *copy_file_open (const char *name,
 struct copy_target *copy_nbd_open (const char *uri,
                                    const struct copy_target_options *options,
                                    rawview_error *err);
+
+/* A QCOW2 file, made anew. */
+struct copy_target *copy_image_open (const char *name,
+                                     const struct copy_target_options *options,
+                                     rawview_error *err);
 
 /* Refuses a destination that is a file of the source (NULL: of standard input),
  * or that another process uses.  The locks live as long as fd.
@@ -159,6 +174,8 @@ struct copy_job {
   uint64_t size;
   unsigned threads; /* of a stream: workers, more of them than lanes share */
   struct copy_lost *lost; /* of an image: NULL if a loss is a failure */
+  bool changes;    /* of an overlay: only what it has itself, the target has the
+                      rest */
   uint64_t sparse; /* look for zeros in data in blocks of this, 0: do not */
   int done_fd;     /* an eventfd: written when the last worker has ended */
 
@@ -180,6 +197,9 @@ struct copy_job {
   struct copy_worker *workers;
   unsigned n_workers;
 };
+
+/* How many lanes to ask for: as wished, or, for 0, one per CPU. */
+unsigned copy_thread_count (unsigned wished);
 
 /* Starts a worker per lane. */
 int copy_job_start (struct copy_job *job, rawview_error *err);
