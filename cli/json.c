@@ -320,3 +320,15 @@ cli_json_get_text (const struct cli_json *object, const char *key)
 {
   return json_string_value (json_object_get (inner_const (object), key));
 }
+
+bool
+cli_json_get_number (const struct cli_json *object, const char *key,
+                     double *number)
+{
+  const json_t *value = json_object_get (inner_const (object), key);
+
+  if (!json_is_number (value))
+    return false;
+  *number = json_number_value (value);
+  return true;
+}

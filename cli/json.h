@@ -62,5 +62,8 @@ const struct cli_json *cli_json_get (const struct cli_json *object,
 size_t cli_json_length (const struct cli_json *array);
 const struct cli_json *cli_json_at (const struct cli_json *array, size_t i);
 const char *cli_json_get_text (const struct cli_json *object, const char *key);
+/* False: *number is left as it was. */
+bool cli_json_get_number (const struct cli_json *object, const char *key,
+                          double *number);
 
 #endif /* CLI_JSON_H */

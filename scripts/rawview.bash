@@ -15,17 +15,19 @@ _rawview_values ()
     --format) echo auto qcow2 vmdk raw ;;
     --parent-format) echo qcow2 vmdk raw ;;
     --allow-devices | --allow-truncated | --rescue) echo yes no ;;
+    --allocation) echo sparse preallocated ;;
     --check) echo lazy full ;;
+    --conversion) echo format virtio format,virtio none ;;
     --locking | --sandbox) echo auto on off ;;
     --output) echo json human ;;
     --progress) echo bar json none ;;
     --root) echo single first ;;
     --tls) echo off on require ;;
     --references) echo same-directory none; return 1 ;;
-    --cache | --connections | --disk | --fd | --filter | --ipaddr | -i | \
-      --max-size | --name | --nbdkit | --port | -p | --run | \
+    --bridge | --cache | --connect | --connections | --disk | --fd | --filter | --ipaddr | -i | \
+      --max-size | --name | --nbdkit | --network | --port | -p | --run | \
       --selinux-label | --snapshot | --sparse | -S | --threads | -t | \
-      --tools-max-age | --tools-url | --v2v | --workers) ;;
+      --tools-max-age | --tools-url | --user | --v2v | --workers) ;;
     *) return 1 ;;
   esac
 }
@@ -34,13 +36,15 @@ _rawview_values ()
 _rawview_takes_value ()
 {
   case $1 in
-    --allow-devices | --allow-truncated | --cache | --check | \
-      --connections | --data-file | --disk | --fd | --filter | --format | \
-      --ipaddr | --journal | --locking | --log | --luks-keys-vault | \
-      --mapfile | --max-size | --name | --nbdkit | --output | \
-      --overlay | --overlay-dir | --parent | --parent-format | \
-      --password-file | --pid-file | --port | --references | --root | \
-      --run | --sandbox | --selinux-label | --snapshot | --socket | \
+    --allocation | --allow-devices | --allow-truncated | --bridge | --cache | \
+      --check | --connect | --connections | --conversion | --data-file | \
+      --disk | --fd | --filter | --format | --ipaddr | --journal | \
+      --locking | --log | --luks-keys-vault | --mapfile | --max-size | \
+      --name | --nbdkit | --network | --output | --output-xml | --overlay | \
+      --overlay-dir | --parent | --parent-format | --password-file | \
+      --pid-file | --port | --references | --root | --run | --sandbox | \
+      --selinux-label | --snapshot | --socket | --to | --user | \
+      --work-dir | \
       --sparse | --threads | --tls | --tls-certificates | --tls-psk | \
       --tools-ca | --tools-cache | --tools-max-age | --tools-sha256 | \
       --tools-url | --v2v | --virt-tools | --virtio-win | --workers) ;;
@@ -60,6 +64,11 @@ _rawview_options ()
     copy)
       echo --destination-is-zero --flush --force --mapfile --progress \
         --sparse --threads
+      ;;
+    import)
+      echo --allocation --bridge --connect --conversion --dry-run --force \
+        --json --name --network --output-xml --password-file --progress \
+        --threads --to --user --work-dir
       ;;
     serve)
       echo --daemon --filter --ipaddr --libvirt-xml --name --nbdkit \
@@ -119,7 +128,7 @@ _rawview_arguments ()
 _rawview ()
 {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands='info map check copy serve mount inspect inject'
+  local commands='info map check copy serve mount inspect inject import'
 
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then

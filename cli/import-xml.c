@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The libvirt domain of what was imported. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "import.h"
+
+static struct domain_disk
+disk_of (const struct dest *d)
+{
+  static const enum domain_disk_kind kinds[] = {
+    [DEST_FILE] = DOMAIN_DISK_FILE,
+    [DEST_BLOCK] = DOMAIN_DISK_BLOCK,
+    [DEST_NBD] = DOMAIN_DISK_NBD,
+    [DEST_VOLUME] = DOMAIN_DISK_VOLUME,
+  };
+
+  return (struct domain_disk){ kinds[d->kind], d->where, d->format };
+}
+
+static char *
+make_xml (const struct import *im)
+{
+  const struct import_wishes *w = im->wishes;
+  CLEANUP_FREE struct domain_disk *disks = calloc (im->dests.n, sizeof *disks);
+  const struct domain_wishes wishes = { .disks = disks,
+                                        .networks = w->networks,
+                                        .n_networks = w->n_networks,
+                                        .virtio = w->virtio,
+                                        .firmware = im->firmware,
+                                        .type = "kvm" };
+
+  if (disks == NULL)
+    exit (cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory"));
+  for (size_t i = 0; i < im->dests.n; i++) {
+    disks[i] = disk_of (&im->dests.items[i]);
+    /* Copied as it is, a disk has the format that it had. */
+    if (!w->format && !w->virtio && im->disks[i].format)
+      disks[i].format = im->disks[i].format;
+  }
+  return domain_xml (&im->machine, &wishes);
+}
+
+/* Whoever finds the file finds all of it. */
+int
+import_write_xml (const struct import *im, rawview_error *err)
+{
+  const char *name = im->wishes->output_xml;
+  CLEANUP_FREE char *xml = make_xml (im);
+  CLEANUP_FREE char *part = cli_format ("%s.part", name);
+  FILE *out = fopen (part, "we");
+  bool failed;
+
+  if (out == NULL)
+    return cli_error_errno (err, errno, "%s", part);
+  failed = fputs (xml, out) == EOF;
+  failed = fclose (out) == EOF || failed;
+  if (!failed && rename (part, name) == 0)
+    return 0;
+  cli_error_errno (err, errno ? errno : EIO, "%s", name);
+  unlink (part);
+  return -1;
+}
