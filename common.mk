@@ -14,10 +14,13 @@ POD2MAN_FLAGS = --utf8 --release="rawview $(PACKAGE_VERSION)" \
 # One date for all pages, so that a build is reproducible.
 RAWVIEW_DATE = 2026-11-21
 
-SUFFIXES = .pod .1 .3
+SUFFIXES = .pod .1 .3 .7
 .pod.1:
 	$(AM_V_GEN)$(POD2MAN) $(POD2MAN_FLAGS) --section=1 \
 	  --name=$(basename $(notdir $@)) $< $@.tmp && mv $@.tmp $@
 .pod.3:
 	$(AM_V_GEN)$(POD2MAN) $(POD2MAN_FLAGS) --section=3 \
+	  --name=$(basename $(notdir $@)) $< $@.tmp && mv $@.tmp $@
+.pod.7:
+	$(AM_V_GEN)$(POD2MAN) $(POD2MAN_FLAGS) --section=7 \
 	  --name=$(basename $(notdir $@)) $< $@.tmp && mv $@.tmp $@

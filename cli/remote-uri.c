@@ -100,9 +100,8 @@ finish_ssh (const char *uri, struct remote_uri *u, rawview_error *err)
 }
 
 /* The plugin takes user and password apart from the rest. */
-static int
-finish_http (const char *uri, const char *authority, struct remote_uri *u,
-             rawview_error *err)
+static void
+finish_http (const char *uri, const char *authority, struct remote_uri *u)
 {
   const char *end = authority + strcspn (authority, "/?#");
   const char *at = memrchr (authority, '@', (size_t) (end - authority));
@@ -111,7 +110,6 @@ finish_http (const char *uri, const char *authority, struct remote_uri *u,
   u->rest = cli_format ("%s://%s", u->https ? "https" : "http",
                         at != NULL ? at + 1 : authority);
   take_name (u, u->path);
-  return 0;
 }
 
 static int
@@ -145,9 +143,10 @@ remote_uri_parse (const char *text, struct remote_uri *u, rawview_error *err)
   u->path = nbd_address_decode (path, path_len);
   if (u->kind == REMOTE_SSH)
     return finish_ssh (text, u, err);
-  if (u->kind == REMOTE_HTTP)
-    return finish_http (text, authority, u, err);
-  return finish_vddk (text, path + path_len, u, err);
+  if (u->kind == REMOTE_VDDK)
+    return finish_vddk (text, path + path_len, u, err);
+  finish_http (text, authority, u);
+  return 0;
 }
 
 /*--- Command lines ------------------------------------------------------*/

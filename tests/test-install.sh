@@ -36,7 +36,8 @@ if [ -n "$plugin" ]; then
 fi
 if command -v pod2man >/dev/null; then
   for page in "$RAWVIEW_SRCDIR"/cli/*.pod; do
-    [ -s "$(found "$(basename "$page" .pod).1")" ] || fail "no page of $page"
+    [ -s "$(found "$(basename "$page" .pod).1")" ] ||
+      [ -s "$(found "$(basename "$page" .pod).7")" ] || fail "no page of $page"
   done
 fi
 
