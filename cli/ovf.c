@@ -5,11 +5,9 @@
 #include <string.h>
 
 #include "nbd-address.h"
-#include "ovf-item.h"
+#include "ovf-envelope.h"
 #include "ovf.h"
 
-#define MAX_FILES  1024u /* and as many disks in the disk section */
-#define MAX_DISKS  256u
 #define MAX_NICS   256u
 #define MAX_CPUS   4096u
 #define MIN_MEMORY ((uint64_t) 1 << 20)
@@ -18,36 +16,8 @@
 /* VirtualBox's own settings, which have what its OVF leaves out. */
 #define VBOX_NS "http://www.virtualbox.org/ovf/machine"
 
-struct envelope {
-  const char *name; /* for messages */
-  const char *ns;   /* of OVF's own elements: it differs with the version */
-  const struct xml_node *root, *system, *hardware;
-  struct ovf_items items;
-};
-
-static const struct xml_node *
-child (const struct envelope *e, const struct xml_node *node, const char *name)
-{
-  return xml_child (node, e->ns, name);
-}
-
-static const struct xml_node *
-next (const struct envelope *e, const struct xml_node *node, const char *name)
-{
-  return xml_next (node, e->ns, name);
-}
-
-static bool
-attribute_is (const struct xml_node *node, const char *name, const char *value)
-{
-  CLEANUP_FREE char *text = xml_attribute (node, name);
-
-  return text != NULL && strcasecmp (text, value) == 0;
-}
-
-/* The text of a machine's property; NULL if there is nothing in it. */
-static char *
-clean (char *text)
+char *
+ovf_clean (char *text)
 {
   char *cleaned = text != NULL ? machine_clean_text (text) : NULL;
 
@@ -59,25 +29,34 @@ clean (char *text)
   return cleaned;
 }
 
+static bool
+attribute_is (const struct xml_node *node, const char *name, const char *value)
+{
+  CLEANUP_FREE char *text = xml_attribute (node, name);
+
+  return text != NULL && strcasecmp (text, value) == 0;
+}
+
 /*--- The only virtual system --------------------------------------------*/
 
 /* Collections may be nested: one level of them is what exporters write. */
 static const struct xml_node *
-system_of (const struct envelope *e, const struct xml_node *parent, unsigned *n)
+system_of (const struct ovf_envelope *e, const struct xml_node *parent,
+           unsigned *n)
 {
-  const struct xml_node *first = child (e, parent, "VirtualSystem");
+  const struct xml_node *first = ovf_child (e, parent, "VirtualSystem");
 
   for (const struct xml_node *s = first; s != NULL;
-       s = next (e, s, "VirtualSystem"))
+       s = ovf_next (e, s, "VirtualSystem"))
     ++*n;
   return first;
 }
 
 static int
-find_system (struct envelope *e, rawview_error *err)
+find_system (struct ovf_envelope *e, rawview_error *err)
 {
   const struct xml_node *collection =
-      child (e, e->root, "VirtualSystemCollection");
+      ovf_child (e, e->root, "VirtualSystemCollection");
   const struct xml_node *inside;
   unsigned n = 0;
 
@@ -90,7 +69,7 @@ find_system (struct envelope *e, rawview_error *err)
                           "%s: it describes %u machines; name the disks of "
                           "one of them instead",
                           e->name, n);
-  e->hardware = child (e, e->system, "VirtualHardwareSection");
+  e->hardware = ovf_child (e, e->system, "VirtualHardwareSection");
   return 0;
 }
 
@@ -107,28 +86,30 @@ is_envelope (const struct xml_node *root)
 /*--- What the system is -------------------------------------------------*/
 
 static void
-read_name (const struct envelope *e, struct machine *m)
+read_name (const struct ovf_envelope *e, struct machine *m)
 {
-  const struct xml_node *vssd = child (e, e->hardware, "System");
-  char *name = clean (xml_text (child (e, e->system, "Name")));
+  const struct xml_node *vssd = ovf_child (e, e->hardware, "System");
+  char *name = ovf_clean (xml_text (ovf_child (e, e->system, "Name")));
 
   if (name == NULL)
-    name = clean (xml_text (xml_child (vssd, NULL, "VirtualSystemIdentifier")));
+    name = ovf_clean (
+        xml_text (xml_child (vssd, NULL, "VirtualSystemIdentifier")));
   if (name == NULL)
-    name = clean (xml_attribute (e->system, "id"));
+    name = ovf_clean (xml_attribute (e->system, "id"));
   if (name != NULL)
     m->name = machine_clean_name (name, "guest");
   free (name);
 }
 
 static void
-read_os (const struct envelope *e, struct machine *m)
+read_os (const struct ovf_envelope *e, struct machine *m)
 {
-  const struct xml_node *os = child (e, e->system, "OperatingSystemSection");
+  const struct xml_node *os =
+      ovf_child (e, e->system, "OperatingSystemSection");
 
-  m->os = clean (xml_text (child (e, os, "Description")));
+  m->os = ovf_clean (xml_text (ovf_child (e, os, "Description")));
   if (m->os == NULL)
-    m->os = clean (xml_attribute (os, "osType"));
+    m->os = ovf_clean (xml_attribute (os, "osType"));
 }
 
 static void
@@ -150,7 +131,7 @@ read_setting (const struct xml_node *node, struct machine *m)
 
 /* VMware's are beside the items, in a namespace of their own. */
 static void
-read_settings (const struct envelope *e, struct machine *m)
+read_settings (const struct ovf_envelope *e, struct machine *m)
 {
   const struct xml_node *machine = xml_child (e->system, VBOX_NS, "Machine");
   const struct xml_node *firmware =
@@ -171,21 +152,21 @@ read_settings (const struct envelope *e, struct machine *m)
 
 /* The name of the configuration that is used unless somebody chooses. */
 static char *
-default_configuration (const struct envelope *e)
+default_configuration (const struct ovf_envelope *e)
 {
   const struct xml_node *section =
-      child (e, e->root, "DeploymentOptionSection");
-  const struct xml_node *first = child (e, section, "Configuration");
+      ovf_child (e, e->root, "DeploymentOptionSection");
+  const struct xml_node *first = ovf_child (e, section, "Configuration");
 
   for (const struct xml_node *c = first; c != NULL;
-       c = next (e, c, "Configuration"))
+       c = ovf_next (e, c, "Configuration"))
     if (attribute_is (c, "default", "true") || attribute_is (c, "default", "1"))
       return xml_attribute (c, "id");
   return xml_attribute (first, "id");
 }
 
 static int
-read_cpus (const struct envelope *e, const struct ovf_item *item,
+read_cpus (const struct ovf_envelope *e, const struct ovf_item *item,
            struct machine *m, rawview_error *err)
 {
   if (item->quantity > MAX_CPUS)
@@ -200,7 +181,7 @@ read_cpus (const struct envelope *e, const struct ovf_item *item,
  * nothing is known.
  */
 static int
-read_memory (const struct envelope *e, const struct ovf_item *item,
+read_memory (const struct ovf_envelope *e, const struct ovf_item *item,
              struct machine *m, rawview_error *err)
 {
   uint64_t unit, bytes;
@@ -225,7 +206,7 @@ copy_text (const char *text)
 }
 
 static int
-read_nic (const struct envelope *e, const struct ovf_item *item,
+read_nic (const struct ovf_envelope *e, const struct ovf_item *item,
           struct machine *m, rawview_error *err)
 {
   struct machine_nic *nic;
@@ -242,7 +223,7 @@ read_nic (const struct envelope *e, const struct ovf_item *item,
 }
 
 static int
-read_item (const struct envelope *e, const struct ovf_item *item,
+read_item (const struct ovf_envelope *e, const struct ovf_item *item,
            struct machine *m, rawview_error *err)
 {
   if (item->type == OVF_CPU && item->quantity_known)
@@ -252,194 +233,10 @@ read_item (const struct envelope *e, const struct ovf_item *item,
   return item->type == OVF_ETHERNET ? read_nic (e, item, m, err) : 0;
 }
 
-/*--- From a disk to its file --------------------------------------------*/
-
-/* The child of this section whose attribute is value. */
-static const struct xml_node *
-find_in_section (const struct envelope *e, const char *section,
-                 const char *element, const char *attribute, const char *value)
-{
-  const struct xml_node *node = child (e, child (e, e->root, section), element);
-
-  for (; node != NULL; node = next (e, node, element)) {
-    CLEANUP_FREE char *text = xml_attribute (node, attribute);
-
-    if (text != NULL && strcmp (text, value) == 0)
-      return node;
-  }
-  return NULL;
-}
-
-static int
-check_section (const struct envelope *e, const char *section,
-               const char *element, rawview_error *err)
-{
-  const struct xml_node *node = child (e, child (e, e->root, section), element);
-  unsigned n = 0;
-
-  for (; node != NULL; node = next (e, node, element))
-    if (++n > MAX_FILES)
-      return cli_error_set (err, RAWVIEW_ERROR_LIMIT, 0,
-                            "%s: more than %u of %s in its %s", e->name,
-                            MAX_FILES, element, section);
-  return 0;
-}
-
-static int
-add_file (const struct envelope *e, const char *file_id, enum machine_bus bus,
-          struct machine *m, rawview_error *err)
-{
-  const struct xml_node *file =
-      find_in_section (e, "References", "File", "id", file_id);
-  CLEANUP_FREE char *href = xml_attribute (file, "href");
-  CLEANUP_FREE char *chunk = xml_attribute (file, "chunkSize");
-  CLEANUP_FREE char *shown = machine_clean_text (file_id);
-  struct machine_disk *disk;
-
-  if (href == NULL || *href == '\0')
-    return cli_error_set (err, RAWVIEW_ERROR_CORRUPT, 0,
-                          "%s: a disk is in the file \"%.100s\", which is not "
-                          "among its references",
-                          e->name, shown);
-  if (chunk != NULL)
-    return cli_error_set (err, RAWVIEW_ERROR_UNSUPPORTED, 0,
-                          "%s: the disk \"%.100s\" is cut in chunks; join "
-                          "them first",
-                          e->name, shown);
-  if (m->n_disks >= MAX_DISKS)
-    return cli_error_set (err, RAWVIEW_ERROR_LIMIT, 0, "%s: more than %u disks",
-                          e->name, MAX_DISKS);
-  disk = machine_add_disk (m);
-  disk->bus = bus;
-  disk->name = cli_format ("%s", href);
-  return 0;
-}
-
-static int
-add_disk_node (const struct envelope *e, const struct xml_node *node,
-               enum machine_bus bus, struct machine *m, rawview_error *err)
-{
-  CLEANUP_FREE char *file_id = xml_attribute (node, "fileRef");
-  CLEANUP_FREE char *id = clean (xml_attribute (node, "diskId"));
-
-  if (file_id == NULL || *file_id == '\0')
-    return cli_error_set (err, RAWVIEW_ERROR_UNSUPPORTED, 0,
-                          "%s: its disk \"%.100s\" has no file, only a size; "
-                          "name the images of the other disks instead",
-                          e->name, id != NULL ? id : "");
-  return add_file (e, file_id, bus, m, err);
-}
-
-/* resource: "ovf:/disk/vmdisk1", or without the scheme. */
-static int
-add_resource (const struct envelope *e, const char *resource,
-              enum machine_bus bus, struct machine *m, rawview_error *err)
-{
-  const struct xml_node *node;
-
-  if (resource != NULL && strncmp (resource, "ovf:", 4) == 0)
-    resource += 4;
-  if (resource != NULL && strncmp (resource, "/file/", 6) == 0)
-    return add_file (e, resource + 6, bus, m, err);
-  if (resource == NULL || strncmp (resource, "/disk/", 6) != 0)
-    return cli_error_set (err, RAWVIEW_ERROR_UNSUPPORTED, 0,
-                          "%s: a disk whose contents are \"%.100s\", which is "
-                          "neither a disk nor a file of the description",
-                          e->name, resource != NULL ? resource : "");
-  node = find_in_section (e, "DiskSection", "Disk", "diskId", resource + 6);
-  if (node == NULL)
-    return cli_error_set (err, RAWVIEW_ERROR_CORRUPT, 0,
-                          "%s: the disk \"%.100s\" is not in its disk section",
-                          e->name, resource + 6);
-  return add_disk_node (e, node, bus, m, err);
-}
-
-/*--- The order of disks -------------------------------------------------*/
-
-/* A place on the guest's controllers. */
-struct place {
-  const struct ovf_item *disk;
-  enum machine_bus bus;
-  size_t bus_order;    /* where the first controller of its bus is described */
-  unsigned controller; /* the number of its controller on that bus */
-  size_t described;    /* where it is described itself */
-};
-
-static int
-compare_places (const void *a, const void *b)
-{
-  const struct place *p = a, *q = b;
-
-  if (p->bus_order != q->bus_order)
-    return p->bus_order < q->bus_order ? -1 : 1;
-  if (p->controller != q->controller)
-    return p->controller < q->controller ? -1 : 1;
-  if (p->disk->address_on_parent != q->disk->address_on_parent)
-    return p->disk->address_on_parent < q->disk->address_on_parent ? -1 : 1;
-  return p->described < q->described ? -1 : 1;
-}
-
-static size_t
-first_of_bus (const struct ovf_items *items, enum machine_bus bus)
-{
-  size_t i = 0;
-
-  while (i < items->len && ovf_item_bus (&items->items[i]) != bus)
-    i++;
-  return i;
-}
-
-static void
-place_disk (const struct ovf_items *items, size_t i, struct place *place)
-{
-  const struct ovf_item *disk = &items->items[i];
-  const struct ovf_item *controller = ovf_items_find (items, disk->parent);
-
-  *place = (struct place){ .disk = disk, .described = i };
-  if (controller != NULL) {
-    place->bus = ovf_item_bus (controller);
-    place->controller = controller->address;
-  }
-  place->bus_order = first_of_bus (items, place->bus);
-}
-
-static int
-read_disks (const struct envelope *e, struct machine *m, rawview_error *err)
-{
-  CLEANUP_FREE struct place *places = calloc (e->items.len + 1, sizeof *places);
-  size_t n = 0;
-
-  if (places == NULL)
-    return cli_error_set (err, RAWVIEW_ERROR_NOMEM, 0, "out of memory");
-  for (size_t i = 0; i < e->items.len; i++)
-    if (e->items.items[i].type == OVF_DISK)
-      place_disk (&e->items, i, &places[n++]);
-  qsort (places, n, sizeof *places, compare_places);
-  for (size_t i = 0; i < n; i++)
-    if (add_resource (e, places[i].disk->host_resource, places[i].bus, m,
-                      err) == -1)
-      return -1;
-  return 0;
-}
-
-/* What there is if the hardware is not described. */
-static int
-read_disk_section (const struct envelope *e, struct machine *m,
-                   rawview_error *err)
-{
-  const struct xml_node *node =
-      child (e, child (e, e->root, "DiskSection"), "Disk");
-
-  for (; node != NULL; node = next (e, node, "Disk"))
-    if (add_disk_node (e, node, MACHINE_BUS_UNKNOWN, m, err) == -1)
-      return -1;
-  return 0;
-}
-
 /*--- All of it ----------------------------------------------------------*/
 
 static int
-read_hardware (struct envelope *e, struct machine *m, rawview_error *err)
+read_hardware (struct ovf_envelope *e, struct machine *m, rawview_error *err)
 {
   CLEANUP_FREE char *configuration = default_configuration (e);
 
@@ -449,25 +246,23 @@ read_hardware (struct envelope *e, struct machine *m, rawview_error *err)
   for (size_t i = 0; i < e->items.len; i++)
     if (read_item (e, &e->items.items[i], m, err) == -1)
       return -1;
-  return read_disks (e, m, err);
+  return ovf_read_disks (e, m, err);
 }
 
 static int
-read_envelope (struct envelope *e, struct machine *m, rawview_error *err)
+read_envelope (struct ovf_envelope *e, struct machine *m, rawview_error *err)
 {
   if (!is_envelope (e->root))
     return cli_error_set (err, RAWVIEW_ERROR_FORMAT, 0,
                           "%s: this is XML, but no OVF envelope", e->name);
   e->ns = xml_namespace (e->root);
-  if (find_system (e, err) == -1 ||
-      check_section (e, "References", "File", err) == -1 ||
-      check_section (e, "DiskSection", "Disk", err) == -1)
+  if (find_system (e, err) == -1 || ovf_check_sections (e, err) == -1)
     return -1;
   read_name (e, m);
   read_os (e, m);
   read_settings (e, m);
   if (e->hardware == NULL)
-    return read_disk_section (e, m, err);
+    return ovf_read_disk_section (e, m, err);
   return read_hardware (e, m, err);
 }
 
@@ -476,7 +271,7 @@ ovf_parse (const char *name, const char *text, size_t len,
            struct machine *machine, rawview_error *err)
 {
   CLEANUP_XML struct xml *xml = xml_parse (name, text, len, err);
-  struct envelope e = { .name = name };
+  struct ovf_envelope e = { .name = name };
   int r;
 
   if (xml == NULL)

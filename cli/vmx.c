@@ -7,186 +7,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "vmx-text.h"
 #include "vmx.h"
 
-#define MAX_LINES  20000u
 #define MAX_DISKS  256u
 #define MAX_NICS   256u
 #define MAX_CPUS   4096u
 #define MAX_MEMORY ((uint64_t) 1 << 30) /* MiB: 1 PiB */
 
-struct entry {
-  char *key, *value;
-};
-
-struct vmx {
-  const char *name; /* for messages */
-  struct entry *entries;
-  size_t len;
-};
-
-/*--- Lines --------------------------------------------------------------*/
-
-static int
-hex (char c)
-{
-  return isdigit ((unsigned char) c)    ? c - '0'
-         : isxdigit ((unsigned char) c) ? tolower ((unsigned char) c) - 'a' + 10
-                                        : -1;
-}
-
-/* "|22" is a quote. */
-static void
-unescape (char *text)
-{
-  char *out = text;
-
-  for (const char *s = text; *s != '\0'; s++)
-    if (*s == '|' && hex (s[1]) > -1 && hex (s[2]) > -1 &&
-        (s[1] != '0' || s[2] != '0')) {
-      *out++ = (char) (hex (s[1]) << 4 | hex (s[2]));
-      s += 2;
-    }
-    else
-      *out++ = *s;
-  *out = '\0';
-}
-
-static char *
-trim (char *s)
-{
-  char *end;
-
-  while (isspace ((unsigned char) *s))
-    s++;
-  end = s + strlen (s);
-  while (end > s && isspace ((unsigned char) end[-1]))
-    end--;
-  *end = '\0';
-  return s;
-}
-
-/* Of "VALUE" with what follows it, or of what has no quotes. */
-static char *
-parse_value (char *s)
-{
-  char *end;
-
-  s = trim (s);
-  if (*s != '"')
-    return s;
-  end = strchr (++s, '"');
-  if (end != NULL)
-    *end = '\0';
-  return s;
-}
-
-static int
-add_line (struct vmx *v, char *line, rawview_error *err)
-{
-  char *equals = strchr (line, '='), *key = trim (line);
-  struct entry *grown;
-
-  if (*key == '#' || equals == NULL)
-    return 0;
-  if (v->len >= MAX_LINES)
-    return cli_error_set (err, RAWVIEW_ERROR_LIMIT, 0,
-                          "%s: more than %u settings", v->name, MAX_LINES);
-  grown = reallocarray (v->entries, v->len + 1, sizeof *grown);
-  if (grown == NULL)
-    return cli_error_errno (err, ENOMEM, "%s", v->name);
-  v->entries = grown;
-  *equals = '\0';
-  grown[v->len].key = trim (line);
-  grown[v->len].value = parse_value (equals + 1);
-  unescape (grown[v->len++].value);
-  return 0;
-}
-
-/* text is changed, and entries point into it. */
-static int
-parse_lines (struct vmx *v, char *text, rawview_error *err)
-{
-  for (char *line = text, *end; line != NULL; line = end) {
-    end = strpbrk (line, "\r\n");
-    if (end != NULL)
-      *end++ = '\0';
-    if (add_line (v, line, err) == -1)
-      return -1;
-  }
-  return 0;
-}
-
-/*--- Encoding -----------------------------------------------------------*/
-
-/* Windows-1252, 0x80 to 0x9f; what is not assigned stays what it is. */
-static const unsigned short high[32] = {
-  0x20ac, 0x81,   0x201a, 0x192,  0x201e, 0x2026, 0x2020, 0x2021,
-  0x2c6,  0x2030, 0x160,  0x2039, 0x152,  0x8d,   0x17d,  0x8f,
-  0x90,   0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
-  0x2dc,  0x2122, 0x161,  0x203a, 0x153,  0x9d,   0x17e,  0x178,
-};
-
-static char *
-put_utf8 (char *out, unsigned c)
-{
-  if (c < 0x80)
-    *out++ = (char) c;
-  else if (c < 0x800) {
-    *out++ = (char) (0xc0 | c >> 6);
-    *out++ = (char) (0x80 | (c & 0x3f));
-  }
-  else {
-    *out++ = (char) (0xe0 | c >> 12);
-    *out++ = (char) (0x80 | (c >> 6 & 0x3f));
-    *out++ = (char) (0x80 | (c & 0x3f));
-  }
-  return out;
-}
-
-static char *
-from_windows_1252 (const char *text)
-{
-  char *result = calloc (strlen (text) + 1, 3), *out = result;
-
-  if (result == NULL)
-    exit (cli_failf (RAWVIEW_ERROR_NOMEM, "out of memory"));
-  for (; *text != '\0'; text++) {
-    const unsigned char c = (unsigned char) *text;
-
-    out = put_utf8 (out, c >= 0x80 && c < 0xa0 ? high[c - 0x80] : c);
-  }
-  return result;
-}
-
-static char *
-to_utf8 (const char *text)
-{
-  if (strncmp (text, "\xef\xbb\xbf", 3) == 0)
-    text += 3; /* a byte order mark */
-  return machine_is_utf8 (text) ? cli_format ("%s", text)
-                                : from_windows_1252 (text);
-}
-
 /*--- Settings -----------------------------------------------------------*/
-
-/* The last one counts; NULL: there is none. */
-static const char *
-get (const struct vmx *v, const char *key)
-{
-  for (size_t i = v->len; i-- > 0;)
-    if (strcasecmp (v->entries[i].key, key) == 0)
-      return v->entries[i].value;
-  return NULL;
-}
-
-static const char *
-get_of (const struct vmx *v, const char *device, const char *property)
-{
-  CLEANUP_FREE char *key = cli_format ("%s.%s", device, property);
-
-  return get (v, key);
-}
 
 static bool
 is_true (const char *value)
@@ -212,7 +41,7 @@ static int
 get_number (const struct vmx *v, const char *key, uint64_t max, uint64_t *n,
             rawview_error *err)
 {
-  const char *value = get (v, key);
+  const char *value = vmx_get (v, key);
   char *end;
 
   *n = 0;
@@ -235,17 +64,18 @@ get_number (const struct vmx *v, const char *key, uint64_t max, uint64_t *n,
 static int
 read_machine (const struct vmx *v, struct machine *m, rawview_error *err)
 {
-  const char *name = get (v, "displayName"), *firmware = get (v, "firmware");
+  const char *name = vmx_get (v, "displayName"),
+             *firmware = vmx_get (v, "firmware");
   uint64_t n;
 
   if (name != NULL && *name != '\0')
     m->name = machine_clean_name (name, "guest");
-  m->os = clean (get (v, "guestOS"));
+  m->os = clean (vmx_get (v, "guestOS"));
   /* VMware's default. */
   m->firmware = firmware != NULL && strcasecmp (firmware, "efi") == 0
                     ? MACHINE_FIRMWARE_UEFI
                     : MACHINE_FIRMWARE_BIOS;
-  m->secure_boot = is_true (get (v, "uefi.secureBoot.enabled"));
+  m->secure_boot = is_true (vmx_get (v, "uefi.secureBoot.enabled"));
   if (get_number (v, "memSize", MAX_MEMORY, &n, err) == -1)
     return -1;
   m->memory = n << 20;
@@ -261,15 +91,15 @@ static void
 read_nic (const struct vmx *v, const char *device, struct machine *m)
 {
   struct machine_nic *nic = machine_add_nic (m);
-  const char *network = get_of (v, device, "networkName");
+  const char *network = vmx_get_of (v, device, "networkName");
 
   if (network == NULL || *network == '\0')
-    network = get_of (v, device, "connectionType");
+    network = vmx_get_of (v, device, "connectionType");
   nic->network = clean (network);
-  nic->model = clean (get_of (v, device, "virtualDev"));
-  nic->mac = machine_parse_mac (get_of (v, device, "address"));
+  nic->model = clean (vmx_get_of (v, device, "virtualDev"));
+  nic->mac = machine_parse_mac (vmx_get_of (v, device, "address"));
   if (nic->mac == NULL)
-    nic->mac = machine_parse_mac (get_of (v, device, "generatedAddress"));
+    nic->mac = machine_parse_mac (vmx_get_of (v, device, "generatedAddress"));
 }
 
 static void
@@ -278,7 +108,7 @@ read_nics (const struct vmx *v, struct machine *m)
   for (unsigned i = 0; i < MAX_NICS; i++) {
     CLEANUP_FREE char *device = cli_format ("ethernet%u", i);
 
-    if (is_true (get_of (v, device, "present")))
+    if (is_true (vmx_get_of (v, device, "present")))
       read_nic (v, device, m);
   }
 }
@@ -345,9 +175,9 @@ boot_order (const char *list, const char *device)
 static bool
 is_disk (const struct vmx *v, const char *device)
 {
-  const char *type = get_of (v, device, "deviceType");
+  const char *type = vmx_get_of (v, device, "deviceType");
 
-  return is_true (get_of (v, device, "present")) &&
+  return is_true (vmx_get_of (v, device, "present")) &&
          (type == NULL || *type == '\0' || strcasestr (type, "disk") != NULL);
 }
 
@@ -385,7 +215,7 @@ static int
 find_places (const struct vmx *v, struct place *places, size_t *n,
              rawview_error *err)
 {
-  const char *order = get (v, "bios.hddOrder");
+  const char *order = vmx_get (v, "bios.hddOrder");
   struct place p;
 
   for (size_t i = 0; i < v->len; i++) {
@@ -396,7 +226,7 @@ find_places (const struct vmx *v, struct place *places, size_t *n,
       return cli_error_set (err, RAWVIEW_ERROR_LIMIT, 0,
                             "%s: more than %u disks", v->name, MAX_DISKS);
     p.order = boot_order (order, p.device);
-    p.file = get_of (v, p.device, "fileName");
+    p.file = vmx_get_of (v, p.device, "fileName");
     places[(*n)++] = p;
   }
   qsort (places, *n, sizeof *places, compare_places);
@@ -425,9 +255,10 @@ read_disks (const struct vmx *v, struct machine *m, rawview_error *err)
 /*--- All of it ----------------------------------------------------------*/
 
 static int
-read_vmx (struct vmx *v, char *text, struct machine *m, rawview_error *err)
+read_vmx (struct vmx *v, const char *text, struct machine *m,
+          rawview_error *err)
 {
-  if (parse_lines (v, text, err) == -1)
+  if (vmx_text_parse (v, text, err) == -1)
     return -1;
   if (v->len == 0)
     return cli_error_set (err, RAWVIEW_ERROR_FORMAT, 0,
@@ -444,16 +275,13 @@ vmx_parse (const char *name, const char *text, size_t len,
            struct machine *machine, rawview_error *err)
 {
   struct vmx v = { .name = name };
-  char *utf8;
   int r;
 
   if (memchr (text, '\0', len) != NULL)
     return cli_error_set (err, RAWVIEW_ERROR_FORMAT, 0,
                           "%s: there are NUL bytes in it, it is not a VMX file",
                           name);
-  utf8 = to_utf8 (text);
-  r = read_vmx (&v, utf8, machine, err);
-  free (v.entries);
-  free (utf8);
+  r = read_vmx (&v, text, machine, err);
+  vmx_text_free (&v);
   return r;
 }
