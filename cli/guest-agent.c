@@ -98,7 +98,7 @@ guest_agent_start (const char *const *disks, size_t n, bool sockets,
                    struct child *child, rawview_error *err)
 {
   CLEANUP_FREE char *path = cli_format ("%s/no-guest-agent.fish", dir);
-  struct child_wishes wishes = { .death_signal = SIGTERM, .session = true };
+  struct child_wishes wishes = { .death_signal = SIGKILL, .session = true };
   struct cli_list argv = { 0 };
   int r;
 

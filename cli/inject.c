@@ -144,7 +144,7 @@ drop_agent (struct job *j, rawview_error *err)
                          j->dir.path, &child, err) == -1)
     return -1;
   r = watch_agent (j, &child, err);
-  child_stop (&child, 15000);
+  child_stop (&child, 5000);
   child_free (&child);
   inject_progress_show (in->progress, "Removing the guest agent's installation",
                         AGENT_GONE);

@@ -15,8 +15,8 @@
 
 #define PROGRAM "virt-v2v-in-place"
 
-/* To end its appliance takes it a moment. */
-#define STOP_MS 15000
+/* It obeys between two calls of libguestfs, which may take minutes. */
+#define STOP_MS 5000
 
 struct v2v {
   struct child child;
@@ -149,7 +149,8 @@ start (struct v2v *v, const struct v2v_wishes *w, struct cli_list *argv,
        rawview_error *err)
 {
   struct cli_list env = { 0 };
-  struct child_wishes wishes = { .death_signal = SIGTERM,
+  /* For the same reason; libguestfs sees to its appliance itself. */
+  struct child_wishes wishes = { .death_signal = SIGKILL,
                                  .session = true,
                                  .keep_fd = &v->messages };
   int r;

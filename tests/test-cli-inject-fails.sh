@@ -79,7 +79,7 @@ for signal in INT TERM HUP; do
   nothing_is_left
 done
 
-# One of its servers is killed; virt-v2v is; or it is deaf to everything.
+# One of its servers is killed, or virt-v2v is.
 for server in disk0 disk1; do
   in_background 2>err
   kill -KILL "$(cat run/*/"$server.pid")"
@@ -92,6 +92,15 @@ kill -KILL "$(cat "$notes/pid")"
 ended 1
 matches err 'killed by a signal: Killed'
 nothing_is_left
+
+# It is deaf to everything but SIGKILL.
+STANDIN_DO=hang
+in_background 2>err
+kill "$program"
+ended 143
+process_is_gone "$(cat "$notes/pid")" || fail 'it is still there'
+nothing_is_left
+STANDIN_DO=wait
 
 # Sockets are no different.
 export STANDIN_VERSION=2.12.1
