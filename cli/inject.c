@@ -189,8 +189,8 @@ work (struct job *j, rawview_error *err)
              : 0;
 }
 
-int
-inject_run (struct inject *in, rawview_error *err)
+static int
+run (struct inject *in, rawview_error *err)
 {
   struct job j = { .in = in };
   rawview_error late;
@@ -210,5 +210,20 @@ inject_run (struct inject *in, rawview_error *err)
   }
   free (j.paths);
   run_dir_remove (&j.dir);
+  return r;
+}
+
+/* A child's end that is not blocked would wake nobody. */
+int
+inject_run (struct inject *in, rawview_error *err)
+{
+  sigset_t set, old;
+  int r;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGCHLD);
+  pthread_sigmask (SIG_BLOCK, &set, &old);
+  r = run (in, err);
+  pthread_sigmask (SIG_SETMASK, &old, NULL);
   return r;
 }
