@@ -163,3 +163,18 @@ matches err 'refused: .*bad\.vmx: its disk .*outside the folders allowed'
 "$machinecheck" set=references=same-directory "set=references=$tmp/elsewhere" \
   vm/bad.vmx >allowed
 matches allowed "^disk: system\\.vmdk scsi 3145728 $tmp/elsewhere/system\\.vmdk\$"
+
+# With a snapshot it names the newest state, which has its parent beside it.
+make_image vmdk data.raw vm/base.vmdk
+(cd vm && qemu-img create -q -f vmdk -F vmdk -b base.vmdk base-000001.vmdk)
+qemu-io -f vmdk -c 'write -P 7 64k 64k' vm/base-000001.vmdk >qemu-io.log
+qemu-img convert -f vmdk -O raw vm/base-000001.vmdk newest.raw
+! cmp -s newest.raw data.raw || fail 'the snapshot has no changes'
+cat >vm/snapshot.vmx <<'VMX'
+scsi0:0.present = "TRUE"
+scsi0:0.fileName = "base-000001.vmdk"
+VMX
+mkdir out-snapshot
+"$machinecheck" copy=out-snapshot vm/snapshot.vmx >snapshot
+matches snapshot '^name: snapshot$'
+same newest.raw out-snapshot/base-000001.vmdk
