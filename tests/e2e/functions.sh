@@ -31,19 +31,25 @@ requires_guest ()
   requires_fuse
 }
 
-# use_guest: makes $guest, the raw disk, which is shared: do not write to it.
+# Where make-guest puts the file systems, in MiB.
+# shellcheck disable=SC2034 # for the tests
+root_start=1 root_len=2007 boot_start=2008 boot_len=192
+
+# use_guest: makes $guest and $ide_guest, which needs drivers before it can boot
+# from virtio.  Both are raw disks, and shared: do not write to them.
 use_guest ()
 {
   local dir
 
   dir=$("$here/make-guest")
-  guest=$dir/guest.raw
+  # shellcheck disable=SC2034 # for the test
+  guest=$dir/guest.raw ide_guest=$dir/guest-ide.raw
 }
 
-# use_format NAME: makes $image from $guest, in $tmp.
+# use_format NAME [RAW]: makes $image from RAW, by default $guest, in $tmp.
 use_format ()
 {
-  "$here/make-formats" "$guest" "$tmp" "$1"
+  "$here/make-formats" "${2-$guest}" "$tmp" "$1"
   # shellcheck disable=SC2034 # for the test
   image=$("$here/make-formats" --path "$1" "$tmp")
 }

@@ -10,44 +10,13 @@
 
 # shellcheck source=tests/e2e/functions.sh
 . "$RAWVIEW_SRCDIR/tests/e2e/functions.sh"
+# shellcheck source=tests/e2e/functions-boot.sh
+. "$here/functions-boot.sh"
 
 requires_guest
 requires qemu-system-x86_64 --version
 requires e2fsck -V
 requires debugfs -V
-
-# Where make-guest puts the root file system, in MiB.
-root_start=1
-root_len=2007
-boot_start=2008
-boot_len=192
-
-# boot QEMU-ARG…: starts the guest; its console is the file $console, what is
-# written to descriptor 7 is typed there.
-boot ()
-{
-  console=$tmp/console.log
-  : >"$console"
-  rm -f "$tmp/keys"
-  mkfifo "$tmp/keys"
-  qemu-system-x86_64 -machine pc,accel=tcg -cpu max -m 512 -smp 1 \
-    -nodefaults -display none -no-reboot -device virtio-rng-pci \
-    -chardev stdio,id=console -serial chardev:console "$@" \
-    <"$tmp/keys" >"$console" 2>"$tmp/qemu.log" &
-  qemu_pid=$!
-  cleanup_fn stop_process "$qemu_pid"
-  exec 7>"$tmp/keys"
-}
-
-# says SECONDS TEXT: waits for it on the console.
-says ()
-{
-  wait_until "$1" grep -aqF "$2" "$console" ||
-    { tail -n 40 "$console" >&2; fail "the guest does not say \"$2\""; }
-}
-
-# types LINE
-types () { printf '%s\n' "$1" >&7; }
 
 # The space that the overlay takes, in KiB.
 takes () { du -k "$overlay" | cut -f 1; }
