@@ -215,14 +215,14 @@ counts_have_limits (void)
   FILE *out = open_memstream (&text, &len);
 
   REQUIRE (out != NULL);
-  for (unsigned i = 0; i < 10000; i++)
+  for (unsigned i = 0; i < 2000; i++)
     fprintf (out, "scsi%u:%u.present = \"TRUE\"\nscsi%u:%u.fileName = \"a\"\n",
              i / 100, i % 100, i / 100, i % 100);
   fflush (out);
   refused (text, RAWVIEW_ERROR_LIMIT, "*more than 256 disks");
   fputs ("x = \"1\"\n", out);
   fclose (out);
-  refused (text, RAWVIEW_ERROR_LIMIT, "*more than 20000 settings");
+  refused (text, RAWVIEW_ERROR_LIMIT, "*more than 4000 settings");
   free (text);
 }
 

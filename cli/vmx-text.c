@@ -9,7 +9,7 @@
 
 #include "vmx-text.h"
 
-#define MAX_LINES 20000u
+#define MAX_LINES 4000u /* some hundred are usual */
 
 /*--- Lines --------------------------------------------------------------*/
 
