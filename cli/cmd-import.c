@@ -7,13 +7,16 @@
 #include "guest-commands.h"
 #include "import-inject.h"
 #include "user.h"
+#include "windows-tools.h"
 
 struct import_values {
-  bool dry_run, force, json;
+  bool dry_run, force, json, no_guest_agent, no_install_drivers;
   const char *allocation, *connect, *conversion, *name, *output_xml,
       *password_file;
   const char *progress, *user, *work_dir;
-  struct cli_list bridges, networks, to;
+  const char *log, *luks_keys_vault, *root;
+  struct cli_list bridges, networks, to, v2v;
+  struct windows_tools_options windows;
   unsigned threads;
 };
 
@@ -34,25 +37,38 @@ static const struct cli_option options[] = {
     offsetof (struct import_values, force) },
   { "json", 0, NULL, "print the plan as JSON", CLI_FLAG,
     offsetof (struct import_values, json) },
+  { "log", 0, "FILE", "what virt-v2v says (kept only if it fails)", CLI_TEXT,
+    offsetof (struct import_values, log) },
+  { "luks-keys-vault", 0, "FILE", "passphrases of encrypted disks", CLI_TEXT,
+    offsetof (struct import_values, luks_keys_vault) },
   { "name", 0, "NAME", "call the guest NAME", CLI_TEXT,
     offsetof (struct import_values, name) },
   { "network", 0, "FROM:TO",
     "connect what was on the network FROM to libvirt's network TO", CLI_LIST,
     offsetof (struct import_values, networks) },
+  { "no-guest-agent", 0, NULL, "do not let the guest install its QEMU agent",
+    CLI_FLAG, offsetof (struct import_values, no_guest_agent) },
+  { "no-install-drivers", 0, NULL, "do not look for the drivers of Windows",
+    CLI_FLAG, offsetof (struct import_values, no_install_drivers) },
   { "output-xml", 0, "FILE", "write the libvirt domain of the result", CLI_TEXT,
     offsetof (struct import_values, output_xml) },
   { "password-file", 0, "FILE", "the password of the place it comes from",
     CLI_TEXT, offsetof (struct import_values, password_file) },
   { "progress", 'p', "bar|json|none", "show progress", CLI_OPTIONAL,
     offsetof (struct import_values, progress) },
+  { "root", 0, "WHICH", "of several systems: first, or its device", CLI_TEXT,
+    offsetof (struct import_values, root) },
   { "threads", 't', "N", "copy with N threads (number of CPUs)", CLI_NUMBER,
     offsetof (struct import_values, threads) },
   { "to", 0, "DEST", "where a disk goes, once per disk, or a folder for all",
     CLI_LIST, offsetof (struct import_values, to) },
   { "user", 0, "NAME", "as root: become NAME before an image is looked at",
     CLI_TEXT, offsetof (struct import_values, user) },
+  { "v2v", 0, "ARG", "pass an argument to virt-v2v-in-place as it is", CLI_LIST,
+    offsetof (struct import_values, v2v) },
   { "work-dir", 0, "DIR", "where overlays are made (beside the destination)",
     CLI_TEXT, offsetof (struct import_values, work_dir) },
+  WINDOWS_TOOLS_OPTIONS (struct import_values, windows),
 };
 
 /*--- What is wished -----------------------------------------------------*/
@@ -122,6 +138,38 @@ add_networks (const struct import_values *v, struct import_wishes *w,
   return 0;
 }
 
+/* What is for inject to understand. */
+static void
+add_inject_options (const struct import_values *v, struct cli_list *list)
+{
+  const struct windows_tools_options *t = &v->windows;
+  const struct {
+    const char *name, *value;
+  } texts[] = {
+    { "luks-keys-vault", v->luks_keys_vault },
+    { "root", v->root },
+    { "virtio-win", t->virtio_win },
+    { "virt-tools", t->virt_tools },
+    { "tools-cache", t->cache },
+    { "tools-url", t->url },
+    { "tools-sha256", t->sha256 },
+    { "tools-ca", t->ca },
+  };
+
+  for (size_t i = 0; i < CLI_COUNT (texts); i++)
+    if (texts[i].value)
+      cli_list_add (list,
+                    cli_format ("--%s=%s", texts[i].name, texts[i].value));
+  for (size_t i = 0; i < v->v2v.len; i++)
+    cli_list_add (list, cli_format ("--v2v=%s", v->v2v.items[i]));
+  if (t->max_age != 0)
+    cli_list_add (list, cli_format ("--tools-max-age=%u", t->max_age));
+  if (v->no_guest_agent)
+    cli_list_add (list, cli_format ("--no-guest-agent"));
+  if (v->no_install_drivers)
+    cli_list_add (list, cli_format ("--no-install-drivers"));
+}
+
 static int
 find_wishes (const struct cli_args *args, struct import_wishes *w,
              rawview_error *err)
@@ -140,6 +188,7 @@ find_wishes (const struct cli_args *args, struct import_wishes *w,
                                .password_file = v->password_file,
                                .work_dir = v->work_dir,
                                .connect = v->connect,
+                               .log = v->log,
                                .output_xml = v->output_xml };
   if (!progress_parse_mode (v->progress, &w->progress))
     return cli_error_set (err, RAWVIEW_ERROR_USAGE, 0,
@@ -147,6 +196,7 @@ find_wishes (const struct cli_args *args, struct import_wishes *w,
                           v->progress);
   if (parse_conversion (v->conversion, w, err) == -1)
     return -1;
+  add_inject_options (v, &w->inject);
   return add_networks (v, w, err);
 }
 

@@ -282,6 +282,43 @@ look_at_destinations (struct import *im, rawview_error *err)
 
 /*--- The interface ------------------------------------------------------*/
 
+/*--- What is on the disks -----------------------------------------------*/
+
+static void
+note_findings (struct import *im, const struct inspect_disk *disks)
+{
+  const enum machine_firmware seen =
+      inspect_firmware (disks, im->machine.n_disks);
+
+  im->system =
+      inspect_system_name (inspect_verdict (disks, im->machine.n_disks));
+  if (im->firmware == MACHINE_FIRMWARE_UNKNOWN)
+    im->firmware = seen;
+}
+
+/* Only for those who want to change or to describe the guest. */
+static int
+inspect (struct import *im, rawview_error *err)
+{
+  const struct import_wishes *w = im->wishes;
+  struct inspect_disk *disks;
+  int r;
+
+  if (im->stream || (!w->virtio && w->output_xml == NULL))
+    return 0;
+  disks = calloc (im->machine.n_disks, sizeof *disks);
+  if (disks == NULL)
+    return cli_error_errno (err, ENOMEM, "import");
+  r = inspect_machine (&im->machine, w->options, w->passed, disks, err);
+  if (r == 0)
+    note_findings (im, disks);
+  for (size_t i = 0; i < im->machine.n_disks; i++)
+    inspect_disk_clear (&disks[i]);
+  free (disks);
+  /* Who wants no drivers can do without. */
+  return w->virtio ? r : 0;
+}
+
 static void
 use_name (struct import *im)
 {
@@ -293,8 +330,8 @@ use_name (struct import *im)
 static int
 check_options (const struct import_wishes *w, rawview_error *err)
 {
-  static const char *const names[] = { "fd=", "overlay=", "overlay-dir=",
-                                       "snapshot=" };
+  static const char *const names[] = { "check=", "fd=", "overlay=",
+                                       "overlay-dir=", "snapshot=" };
 
   for (size_t i = 0; w->virtio && i < w->passed->len; i++)
     for (size_t j = 0; j < CLI_COUNT (names); j++)
@@ -323,7 +360,7 @@ import_analyse (struct import *im, rawview_error *err)
     return cli_error_errno (err, ENOMEM, "import");
   if (look_at_images (im, err) == -1)
     return -1;
-  return look_at_destinations (im, err);
+  return look_at_destinations (im, err) == -1 ? -1 : inspect (im, err);
 }
 
 void

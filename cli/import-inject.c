@@ -32,7 +32,7 @@ own_program (void)
 
 /* All texts are ours. */
 static void
-make_argv (const struct import *im, const char *overlay_dir,
+make_argv (const struct import *im, const char *overlay_dir, const char *log,
            struct cli_list *argv)
 {
   const struct import_wishes *w = im->wishes;
@@ -42,6 +42,7 @@ make_argv (const struct import *im, const char *overlay_dir,
   if (overlay_dir) {
     cli_list_add (argv, cli_format ("--overlay-dir=%s", overlay_dir));
     cli_list_add (argv, cli_format ("--progress=json"));
+    cli_list_add (argv, cli_format ("--log=%s", log));
   }
   else
     cli_list_add (argv, cli_format ("--check"));
@@ -57,6 +58,15 @@ make_argv (const struct import *im, const char *overlay_dir,
   cli_list_add (argv, NULL);
 }
 
+static void
+release (struct injection *j)
+{
+  child_free (&j->child);
+  free (j->log);
+  j->log = NULL;
+  j->started = false;
+}
+
 static int
 start (struct injection *j, const struct import *im, const char *overlay_dir,
        rawview_error *err)
@@ -65,12 +75,18 @@ start (struct injection *j, const struct import *im, const char *overlay_dir,
   struct child_wishes wishes = { .death_signal = SIGTERM };
   int r;
 
-  *j = (struct injection){ 0 };
-  make_argv (im, overlay_dir, &argv);
+  *j = (struct injection){ .is_ours = im->wishes->log == NULL,
+                           .overlay_dir = overlay_dir };
+  j->log = j->is_ours ? cli_format ("%s/%s.virt-v2v.log", im->work_parent,
+                                    im->machine.disks[0].name)
+                      : cli_format ("%s", im->wishes->log);
+  make_argv (im, overlay_dir, j->log, &argv);
   wishes.argv = (char *const *) argv.items;
   r = child_start (&j->child, &wishes, err);
   cli_list_free (&argv);
   j->started = r == 0;
+  if (r == -1)
+    release (j);
   return r;
 }
 
@@ -100,13 +116,21 @@ take_progress (struct injection *j)
   cli_json_free (o);
 }
 
+/* They are no news to us. */
+static bool
+names_overlay (const struct injection *j)
+{
+  return j->overlay_dir &&
+         strncmp (j->line, j->overlay_dir, strlen (j->overlay_dir)) == 0;
+}
+
 static void
 take_line (struct injection *j)
 {
   j->line[j->len] = '\0';
   if (*j->line == '{')
     take_progress (j);
-  else if (j->len > 0)
+  else if (j->len > 0 && !names_overlay (j))
     take_words (j);
   j->len = 0;
 }
@@ -148,6 +172,8 @@ failed (const struct injection *j, rawview_error *err)
     return cli_error_set (err, kind, EIO,
                           "import: the injection ended with status %d",
                           WEXITSTATUS (status));
+  if (access (j->log, F_OK) == 0)
+    return cli_error_set (err, kind, EIO, "%s (log: %s)", words, j->log);
   return cli_error_set (err, kind, EIO, "%s", words);
 }
 
@@ -163,8 +189,9 @@ result (struct injection *j, rawview_error *err)
     r = failed (j, err);
   else if (*j->words != '\0')
     fprintf (stderr, "%s\n", j->words);
-  child_free (&j->child);
-  j->started = false;
+  if (r == 0 && j->is_ours && j->overlay_dir)
+    unlink (j->log);
+  release (j);
   return r;
 }
 
@@ -210,6 +237,7 @@ injection_stop (struct injection *j)
   if (!j->started)
     return;
   child_stop (&j->child, STOP_MS);
-  child_free (&j->child);
-  j->started = false;
+  if (j->is_ours)
+    unlink (j->log);
+  release (j);
 }

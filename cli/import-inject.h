@@ -14,7 +14,10 @@ struct injection {
   bool started; /* and not ended, or nobody has looked */
   bool done;    /* with success */
   double percent;
-  off_t heard; /* how much of what it says */
+  char *log;               /* of virt-v2v */
+  bool is_ours;            /* nobody has asked for the log */
+  const char *overlay_dir; /* its end tells what is in there */
+  off_t heard;             /* how much of what it says */
   char line[512], words[512];
   size_t len; /* of a line that is not complete */
 };

@@ -31,6 +31,7 @@ struct import_wishes {
   const char *password_file; /* NULL: none */
   const char *work_dir;      /* NULL: beside the destinations */
   const char *connect;       /* URI of libvirt, NULL: its usual one */
+  const char *log;           /* of virt-v2v, NULL: kept only if it fails */
   const char *output_xml;    /* NULL: none is wanted */
   struct domain_network *networks;
   size_t n_networks;

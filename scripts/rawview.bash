@@ -67,8 +67,11 @@ _rawview_options ()
       ;;
     import)
       echo --allocation --bridge --connect --conversion --dry-run --force \
-        --json --name --network --output-xml --password-file --progress \
-        --threads --to --user --work-dir
+        --json --log --luks-keys-vault --name --network --no-guest-agent \
+        --no-install-drivers --output-xml --password-file --progress \
+        --root --threads --to --tools-ca --tools-cache --tools-max-age \
+        --tools-sha256 --tools-url --user --v2v --virt-tools --virtio-win \
+        --work-dir
       ;;
     serve)
       echo --daemon --filter --ipaddr --libvirt-xml --name --nbdkit \
