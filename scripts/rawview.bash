@@ -37,7 +37,7 @@ _rawview_takes_value ()
 {
   case $1 in
     --allocation | --allow-devices | --allow-truncated | --bridge | --cache | \
-      --check | --connect | --connections | --conversion | --data-file | \
+      --connect | --connections | --conversion | --data-file | \
       --disk | --fd | --filter | --format | --ipaddr | --journal | \
       --locking | --log | --luks-keys-vault | --mapfile | --max-size | \
       --name | --nbdkit | --network | --output | --output-xml | --overlay | \
@@ -50,6 +50,8 @@ _rawview_takes_value ()
       --tools-url | --v2v | --virt-tools | --virtio-win | --workers) ;;
     -[StUPio]) ;;
     -p) [ "$2" = serve ] ;;
+    --check) [ "$2" != inject ] ;;
+    --progress) [ "$2" = inject ] ;;
     --rescue) [ "$2" != copy ] ;;
     *) return 1 ;;
   esac
@@ -80,7 +82,7 @@ _rawview_options ()
         --verbose
       ;;
     inject)
-      echo --check --commit --journal --json --log --luks-keys-vault \
+      echo --commit --journal --json --log --luks-keys-vault \
         --no-guest-agent --no-install-drivers --password-file --progress \
         --recover --root --tools-ca --tools-cache --tools-max-age \
         --tools-sha256 --tools-url --v2v --virt-tools --virtio-win

@@ -50,7 +50,7 @@ begin ()
 {
   # The shell ignores SIGINT for what it runs in the background.
   env --default-signal rawview import --connections=1 "$slow" a.qcow2 \
-    --to to/one.qcow2 --to to/two.raw "$@" >plan 2>err &
+    --to to/one.qcow2 --to to/two.raw >plan 2>err &
   import=$!
   wait_until 60 noted || { cat err; fail 'nothing was made'; }
 }

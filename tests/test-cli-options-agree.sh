@@ -11,12 +11,12 @@ pods=$RAWVIEW_SRCDIR/cli
 # flags: the long and short options that stand at the start of lines.
 help_flags ()
 {
-  grep -oE '^ +(-[A-Za-z], )?--[a-z-]+' | grep -oE -e '--?[A-Za-z-]+' | sort -u
+  grep -oE '^ +(-[A-Za-z], )?--[a-z0-9-]+' | grep -oE -e '--?[A-Za-z0-9-]+' | sort -u
 }
 
 pod_flags ()
 {
-  grep -hE '^=item B<-' "$@" | grep -oE 'B<--?[A-Za-z-]+>' |
+  grep -hE '^=item B<-' "$@" | grep -oE 'B<--?[A-Za-z0-9-]+>' |
     sed 's/B<\(.*\)>/\1/' | sort -u
 }
 
