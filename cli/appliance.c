@@ -14,7 +14,7 @@
 
 #include "appliance.h"
 
-#define SPACE_NEEDED (UINT64_C (512) << 20)
+#define APPLIANCE_SPACE (UINT64_C (512) << 20)
 
 static const char *
 get_variable (const char *name)
@@ -22,30 +22,6 @@ get_variable (const char *name)
   const char *value = getenv (name);
 
   return value != NULL && *value != '\0' ? value : NULL;
-}
-
-static bool
-can_access (const char *dir, const char *name, int mode)
-{
-  CLEANUP_FREE char *path = cli_format ("%s/%s", dir, name);
-
-  return access (path, mode) == 0;
-}
-
-/* One that somebody has made beforehand needs nothing of this machine. */
-static bool
-is_fixed (void)
-{
-  const char *path = get_variable ("LIBGUESTFS_PATH");
-  CLEANUP_FREE char *copy = cli_format ("%s", path != NULL ? path : "");
-  char *save = NULL;
-
-  for (char *dir = strtok_r (copy, ":", &save); dir != NULL;
-       dir = strtok_r (NULL, ":", &save))
-    if (can_access (dir, "README.fixed", F_OK) &&
-        can_access (dir, "root", R_OK))
-      return true;
-  return false;
 }
 
 /*--- The kernel ---------------------------------------------------------*/
@@ -103,7 +79,9 @@ check_kernel (rawview_error *err)
 {
   int r;
 
-  if (get_variable ("SUPERMIN_KERNEL") != NULL)
+  /* Somebody has prepared one, or the whole appliance. */
+  if (get_variable ("SUPERMIN_KERNEL") != NULL ||
+      get_variable ("LIBGUESTFS_PATH") != NULL)
     return 0;
   r = find_kernel ();
   if (r == 0 || is_with_modules ())
@@ -113,12 +91,11 @@ check_kernel (rawview_error *err)
                           "libguestfs needs a kernel for its appliance, and "
                           "this user can read none of /boot/vmlinuz-*: change "
                           "their mode to 0644, or be root");
-  return cli_error_set (
-      err, RAWVIEW_ERROR_UNSUPPORTED, r,
-      "libguestfs needs a kernel for its appliance, and there "
-      "is none in /boot: install a package such as "
-      "linux-image-amd64 (Debian), linux-image-virtual "
-      "(Ubuntu) or kernel-core (Fedora)");
+  return cli_error_set (err, RAWVIEW_ERROR_UNSUPPORTED, r,
+                        "libguestfs needs a kernel for its appliance, and none "
+                        "with its modules is in /boot: install one, as the "
+                        "package linux-image-amd64 (Debian), "
+                        "linux-image-virtual (Ubuntu) or kernel-core (Fedora)");
 }
 
 /*--- The cache ----------------------------------------------------------*/
@@ -136,14 +113,14 @@ cache_dir (void)
 static bool
 is_cached (const char *dir)
 {
-  CLEANUP_FREE char *name =
-      cli_format (".guestfs-%u/appliance.d/root", (unsigned) geteuid ());
+  CLEANUP_FREE char *path = cli_format ("%s/.guestfs-%u/appliance.d/root", dir,
+                                        (unsigned) geteuid ());
 
-  return can_access (dir, name, R_OK);
+  return access (path, R_OK) == 0;
 }
 
 static int
-check_cache (rawview_error *err)
+check_cache (uint64_t space, rawview_error *err)
 {
   const char *dir = cache_dir ();
   char need[CLI_SIZE_MAX], is[CLI_SIZE_MAX];
@@ -156,23 +133,21 @@ check_cache (rawview_error *err)
                             "LIBGUESTFS_CACHEDIR to a folder that can be "
                             "written",
                             dir);
-  if (is_cached (dir))
-    return 0;
+  if (space < APPLIANCE_SPACE && !is_cached (dir))
+    space = APPLIANCE_SPACE;
   if (__builtin_mul_overflow (fs.f_bavail, fs.f_frsize, &available) ||
-      available >= SPACE_NEEDED)
+      available >= space)
     return 0;
   return cli_error_set (err, RAWVIEW_ERROR_IO, ENOSPC,
-                        "libguestfs keeps its appliance in %s, which has %s of "
-                        "space, and needs %s: make space, or set "
+                        "libguestfs keeps its appliance in %s, which has %s "
+                        "left, and needs %s: make space, or set "
                         "LIBGUESTFS_CACHEDIR to another folder",
                         dir, cli_format_size (available, is),
-                        cli_format_size (SPACE_NEEDED, need));
+                        cli_format_size (space, need));
 }
 
 int
-appliance_check (rawview_error *err)
+appliance_check (uint64_t space, rawview_error *err)
 {
-  if (is_fixed ())
-    return 0;
-  return check_kernel (err) == -1 ? -1 : check_cache (err);
+  return check_kernel (err) == -1 ? -1 : check_cache (space, err);
 }

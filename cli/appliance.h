@@ -9,9 +9,10 @@
 
 #include "cli.h"
 
-/* Are there a kernel for it and space for it?  -1: *err names what is missing,
- * and the package to install.  Begins nothing.
+/* Are there a kernel for it and space where it is kept?  space, in bytes, is
+ * what its user needs there besides.  -1: *err names what is missing, and the
+ * package to install.  Begins nothing.
  */
-int appliance_check (rawview_error *err);
+int appliance_check (uint64_t space, rawview_error *err);
 
 #endif /* CLI_APPLIANCE_H */

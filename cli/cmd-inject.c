@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "appliance.h"
 #include "cmd-inject.h"
 #include "guest-agent.h"
 #include "guest-commands.h"
@@ -98,7 +99,8 @@ check_servers (const struct task *t, rawview_error *err)
 static int
 check_tools (struct task *t, rawview_error *err)
 {
-  return v2v_find (&t->program, err) == -1 || v2v_check_appliance (err) == -1 ||
+  return v2v_find (&t->program, err) == -1 ||
+                 appliance_check (V2V_SPACE, err) == -1 ||
                  check_servers (t, err) == -1 ||
                  (t->v->no_guest_agent && guest_agent_check (err) == -1)
              ? -1

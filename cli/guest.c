@@ -343,7 +343,7 @@ launch (const char *const *sockets, size_t n, rawview_error *err)
 int
 guest_check (rawview_error *err)
 {
-  return appliance_check (err);
+  return appliance_check (0, err);
 }
 
 int

@@ -16,10 +16,8 @@ struct v2v_program {
 /* RAWVIEW_VIRT_V2V_IN_PLACE names another program than the usual one. */
 int v2v_find (struct v2v_program *program, rawview_error *err);
 
-/* What libguestfs will need: a kernel for its appliance and room in its cache.
- * If it is not there, *err says what to install or where to look.
- */
-int v2v_check_appliance (rawview_error *err);
+/* Bytes that it wants to be free where libguestfs keeps its appliance. */
+#define V2V_SPACE (UINT64_C (1) << 30)
 
 struct v2v_wishes {
   const struct v2v_program *program;

@@ -101,7 +101,7 @@ if [ "$(id -u)" -eq 0 ]; then
     env LIBGUESTFS_CACHEDIR="$tmp/empty" \
     rawview inject --check in/disk.qcow2 2>err || status=$?
   [ "$status" -eq 1 ] || fail "status $status: $(cat err)"
-  matches err '512 MiB left, and virt-v2v needs 1 GiB'
+  matches err '512 MiB left, and needs 1 GiB'
 fi
 
 sha256sum --quiet -c sums || fail 'an image has changed'
