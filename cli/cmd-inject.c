@@ -193,6 +193,8 @@ work (struct task *t, rawview_error *err)
   sigset_t signals;
 
   cli_block_signals (&signals);
+  /* Who no longer listens to our progress is no reason to leave a mess. */
+  signal (SIGPIPE, SIG_IGN);
   if (task_make_place (t, err) == -1)
     return -1;
   inject_progress_start (&t->progress, t->mode);

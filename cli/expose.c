@@ -18,6 +18,9 @@
 /* To write what is dirty may take long, and must not be cut off. */
 #define STOP_MS 600000
 
+/* Nobody has written anything yet. */
+#define START_FAILED_MS 5000
+
 struct server {
   struct child child;
   char *path;     /* of the file or socket */
@@ -186,12 +189,28 @@ is_ready (const struct server *s)
   return stat (s->pid_file, &st) == 0 && st.st_size > 0;
 }
 
+/* Who has blocked the signals that end a program would wait in vain for a
+ * server that waits itself, for storage that does not answer.
+ */
+static bool
+is_to_end (void)
+{
+  sigset_t set;
+
+  return sigpending (&set) == 0 &&
+         (sigismember (&set, SIGHUP) || sigismember (&set, SIGINT) ||
+          sigismember (&set, SIGTERM));
+}
+
 static int
 wait_until_ready (struct expose *e, struct server *s, rawview_error *err)
 {
   struct stat st;
 
   while (!is_ready (s)) {
+    if (is_to_end ())
+      return cli_error_set (err, RAWVIEW_ERROR_IO, EINTR,
+                            "stopped while %s was starting", s->child.name);
     const bool gone = child_wait (&s->child, 10);
 
     child_relay (&s->child, e->log_fd);
@@ -263,7 +282,7 @@ flush (struct expose *e, rawview_error *err)
 
 /* All are asked first, so that they flush side by side. */
 static int
-stop_servers (struct expose *e, rawview_error *err)
+stop_servers (struct expose *e, unsigned ms, rawview_error *err)
 {
   rawview_error ignored;
   int r = 0;
@@ -276,7 +295,7 @@ stop_servers (struct expose *e, rawview_error *err)
 
     if (s->child.name == NULL)
       continue;
-    child_stop (&s->child, STOP_MS);
+    child_stop (&s->child, ms);
     child_relay (&s->child, e->log_fd);
     if (child_result (&s->child, r == 0 ? err : &ignored) == -1)
       r = -1;
@@ -309,7 +328,7 @@ expose_stop (struct expose *e, rawview_error *err)
   early = expose_check (e, err);
   if (flush (e, early == 0 ? err : &ignored) == -1)
     early = -1;
-  r = stop_servers (e, early == 0 ? err : &ignored);
+  r = stop_servers (e, STOP_MS, early == 0 ? err : &ignored);
   free_expose (e);
   return early == 0 ? r : early;
 }
@@ -351,7 +370,7 @@ expose_start (const struct expose_disk *disks, size_t n, enum expose_how how,
     return 0;
   }
   flush (e, &ignored);
-  stop_servers (e, &ignored);
+  stop_servers (e, START_FAILED_MS, &ignored);
   free_expose (e);
   return -1;
 }

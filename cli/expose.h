@@ -26,10 +26,10 @@ struct expose_disk {
 
 struct expose;
 
-/* Returns when all can be used; signals that ask us to end may be blocked or
- * not, nobody waits for them here.  The thread that calls it must outlive the
- * servers.  What a server says on stderr goes to log_fd,
- * -1: to ours; if one fails its own sentence is in *err.
+/* Returns when all can be used; or when a signal that asks us to end is
+ * pending, blocked, which then stays so.  The thread that calls it must outlive
+ * the servers.  What a server says on stderr goes to log_fd, -1: to ours; if
+ * one fails its own sentence is in *err.
  */
 int expose_start (const struct expose_disk *disks, size_t n,
                   enum expose_how how, int log_fd, struct expose **expose,

@@ -259,5 +259,8 @@ inject_place_keep (struct inject_place *p, rawview_error *err)
   release (p);
   if (sync_folder (marker) == 0)
     return 0;
-  return cli_error_errno (err, errno, "%s", marker);
+  cli_error_errno (err, errno, "%s", marker);
+  for (size_t i = 0; i < p->n; i++)
+    remove_overlay (p->overlays[i]);
+  return -1;
 }

@@ -31,7 +31,9 @@ int inject_place_make (struct inject_place *place, char *const *overlays,
 /* Removes the overlays and the marker. */
 void inject_place_remove (struct inject_place *place);
 
-/* Removes the marker, durably: the overlays stay. */
+/* Removes the marker, durably: the overlays stay.  If that fails, both are
+ * gone.
+ */
 int inject_place_keep (struct inject_place *place, rawview_error *err);
 
 /* Removes what dead runs have left in the folder of this file. */

@@ -25,23 +25,30 @@ struct job {
 
 /*--- Watching -----------------------------------------------------------*/
 
-/* Waits a moment, unless a child ends.  -1: somebody who is needed has gone, or
- * it is to end.
- */
+/* Waits a moment, unless a child ends.  -1: it is to end. */
 static int
-tick (struct job *j, rawview_error *err)
+take_signal (struct job *j, long ms, rawview_error *err)
 {
-  const struct timespec moment = { .tv_nsec = 200 * 1000 * 1000 };
+  const struct timespec moment = { .tv_nsec = ms * 1000 * 1000 };
   sigset_t set = *j->in->signals;
   int signum;
 
-  sigaddset (&set, SIGCHLD);
+  if (ms > 0)
+    sigaddset (&set, SIGCHLD);
   signum = sigtimedwait (&set, NULL, &moment);
-  if (signum > 0 && signum != SIGCHLD) {
-    j->in->signum = signum;
-    return cli_error_set (err, RAWVIEW_ERROR_IO, EINTR, "stopped by SIG%s",
-                          sigabbrev_np (signum));
-  }
+  if (signum <= 0 || signum == SIGCHLD)
+    return 0;
+  j->in->signum = signum;
+  return cli_error_set (err, RAWVIEW_ERROR_IO, EINTR, "stopped by SIG%s",
+                        sigabbrev_np (signum));
+}
+
+/* The same.  -1: it is to end, or somebody who is needed has gone. */
+static int
+tick (struct job *j, rawview_error *err)
+{
+  if (take_signal (j, 200, err) == -1)
+    return -1;
   if (expose_check (j->expose, err) == -1 ||
       source_check (j->in->source, err) == -1)
     return -1;
@@ -196,8 +203,10 @@ run (struct inject *in, rawview_error *err)
   rawview_error late;
   int r = run_dir_make (&j.dir, err);
 
-  if (r == 0)
-    r = show_disks (&j, err);
+  if (r == 0 && show_disks (&j, err) == -1) {
+    r = -1;
+    take_signal (&j, 0, err);
+  }
   if (r == 0) {
     r = work (&j, err);
     if (r == 0)
