@@ -13,7 +13,7 @@
 #include "import-inject.h"
 #include "json.h"
 
-#define STOP_MS 30000
+#define STOP_MS 120000
 #define PREFIX  "rawview: "
 
 /*--- Its command line ---------------------------------------------------*/
@@ -72,7 +72,7 @@ start (struct injection *j, const struct import *im, const char *overlay_dir,
        rawview_error *err)
 {
   struct cli_list argv = { 0 };
-  struct child_wishes wishes = { .death_signal = SIGTERM };
+  struct child_wishes wishes = { .death_signal = SIGTERM, .session = true };
   int r;
 
   *j = (struct injection){ .is_ours = im->wishes->log == NULL,
