@@ -67,3 +67,17 @@ same only.expected to/only.raw
 [ "$(stat -c %b to/only.raw)" -ge $(( 12 * 2048 )) ] || fail 'it is sparse'
 has_no_leftovers to only.raw
 (cd in && sha256sum --quiet -c ../sums) || fail 'a source has changed'
+
+# A source behind a server, in the sandbox that leaves only that connection.
+start_nbdkit -P pid2 -U "$tmp/sock2" -r file in/two.vmdk
+import "nbd+unix:///?socket=$tmp/sock2" --conversion=virtio,format \
+  --to to/remote.raw --sandbox=on
+same only.expected to/remote.raw
+
+[ "$(id -u)" -eq 0 ] || exit 0
+cp old backing
+device=$(losetup --find --show backing 2>/dev/null) || exit 0
+cleanup_fn losetup --detach "$device"
+import in/two.vmdk --conversion=virtio,format --to "$device" --work-dir to
+cmp -n 12582912 only.expected "$device" || fail 'the disk differs'
+cmp -i 12582912 old "$device" || fail 'what lies behind was changed'
