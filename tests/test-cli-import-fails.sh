@@ -42,17 +42,17 @@ stop_slow ()
 mkdir to
 slow_source
 
-noted () { grep -qs 'one\.qcow2$' to/.rawview-import-*/state; }
+noted () { grep -qsF "/$1" to/.rawview-import-*/state; }
 
-# begin: start an import of two disks and wait until it has made a destination,
-# and written down that it has; sets $import.
+# begin: start an import of two disks and wait until it has made both
+# destinations, and written down that it has; sets $import.
 begin ()
 {
   # The shell ignores SIGINT for what it runs in the background.
   env --default-signal rawview import --connections=1 "$slow" a.qcow2 \
     --to to/one.qcow2 --to to/two.raw >plan 2>err &
   import=$!
-  wait_until 60 noted || { cat err; fail 'nothing was made'; }
+  wait_until 60 noted two.raw || { cat err; fail 'nothing was made'; }
 }
 
 for signal in TERM INT; do
@@ -102,7 +102,7 @@ nothing_left to
 rawview import --connections=1 a.qcow2 "$slow" --to to/one.qcow2 \
   --to to/was-here.raw >plan 2>err &
 import=$!
-wait_until 60 noted || fail 'nothing was made'
+wait_until 60 noted one.qcow2 || fail 'nothing was made'
 stop_slow
 status=0
 wait "$import" || status=$?
