@@ -244,6 +244,7 @@ watch (struct running *r, rawview_error *err)
                           { .fd = r->signal_fd, .events = POLLIN } };
 
   while (!r->done) {
+    work_dir_show_life (&r->work);
     if (poll (fds, CLI_COUNT (fds), TICK_MS) == -1)
       continue; /* EINTR, and the events are as before */
     if (fds[1].revents & POLLIN)

@@ -16,6 +16,9 @@
 #define PREFIX ".rawview-import-"
 #define STATE  "state"
 
+/* Between two signs of life, and for the last write to end. */
+#define GRACE_S 2
+
 /* As "dev:ino path" on a line each.  The path alone could be another file's by
  * the time that somebody reads it.
  */
@@ -60,8 +63,17 @@ remove_all (const char *path)
 
 /*--- Leftovers ----------------------------------------------------------*/
 
+/* What somebody has written since, or made with the number of what was removed,
+ * is theirs.
+ */
+static bool
+is_touched_since (const struct stat *file, const struct stat *state)
+{
+  return file->st_ctim.tv_sec > state->st_ctim.tv_sec + GRACE_S;
+}
+
 static void
-remove_noted (const char *line)
+remove_noted (const char *line, const struct stat *state)
 {
   unsigned long long dev, ino;
   struct stat st;
@@ -70,7 +82,7 @@ remove_noted (const char *line)
   if (sscanf (line, NOTE_FORMAT, &dev, &ino, &path) != 2 || path == 0)
     return;
   if (lstat (line + path, &st) == 0 && S_ISREG (st.st_mode) &&
-      st.st_dev == dev && st.st_ino == ino)
+      st.st_dev == dev && st.st_ino == ino && !is_touched_since (&st, state))
     unlink (line + path);
 }
 
@@ -80,6 +92,7 @@ remove_all_noted (int fd)
 {
   FILE *notes = fdopen (fd, "r");
   CLEANUP_FREE char *line = NULL;
+  struct stat state;
   size_t room = 0;
   ssize_t len;
 
@@ -87,11 +100,11 @@ remove_all_noted (int fd)
     close (fd);
     return;
   }
-  while ((len = getline (&line, &room, notes)) > 0)
+  while (fstat (fd, &state) == 0 && (len = getline (&line, &room, notes)) > 0)
     /* One that was cut may be the beginning of another path. */
     if (line[len - 1] == '\n') {
       line[len - 1] = '\0';
-      remove_noted (line);
+      remove_noted (line, &state);
     }
   fclose (notes);
 }
@@ -193,6 +206,13 @@ work_dir_note_created (struct work_dir *dir, const char *path)
   /* Without the note, only a rerun after a kill would have to be told. */
   dprintf (dir->state, "%llx:%llx %s\n", (unsigned long long) st.st_dev,
            (unsigned long long) st.st_ino, path);
+}
+
+void
+work_dir_show_life (const struct work_dir *dir)
+{
+  if (dir->path != NULL)
+    futimens (dir->state, NULL);
 }
 
 void

@@ -24,6 +24,11 @@ int work_dir_make (const char *parent, struct work_dir *dir,
 /* This file is ours and of no use before the end. */
 void work_dir_note_created (struct work_dir *dir, const char *path);
 
+/* To be called about once a second while those are written: what changes later
+ * is somebody else's.
+ */
+void work_dir_show_life (const struct work_dir *dir);
+
 /* Removes it with all that is in it, but not what was noted. */
 void work_dir_remove (struct work_dir *dir);
 

@@ -88,6 +88,21 @@ matches err 'exists and is not empty'
 [ "$(ls -A to)" = one.qcow2 ] || { ls -lA to; fail 'something is left'; }
 rm to/one.qcow2
 
+# Nor one that somebody has made anew, or finished, in the place of what was
+# left: it may have got the same number.
+for rm in 'rm to/one.qcow2' :; do
+  begin
+  kill -s KILL "$import"
+  wait "$import" || :
+  sleep 4
+  $rm
+  cp a.qcow2 to/one.qcow2
+  rawview import a.qcow2 --to to/three.raw >plan
+  same a.qcow2 to/one.qcow2
+  rm to/*
+  nothing_left to
+done
+
 # The copying process alone is killed.
 begin
 pkill -KILL -P "$import"
