@@ -234,6 +234,10 @@ domain_find_volume (struct domain_host *host, const char *name, char **path,
   *path = NULL;
   if (pool == NULL)
     return -1;
+  /* What is left of a killed import was removed without libvirt.  It refuses
+   * while others make volumes there, and then has it as it was.
+   */
+  virStoragePoolRefresh (pool, 0);
   volume = virStorageVolLookupByName (pool, volume_of (name));
   if (volume != NULL)
     r = get_path (volume, name, path, err);

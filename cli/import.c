@@ -169,6 +169,7 @@ create_volumes (struct running *r, rawview_error *err)
                               err) == -1)
       return -1;
     d->is_new = true;
+    work_dir_note_created (&r->work, d->path);
   }
   return 0;
 }
@@ -272,7 +273,8 @@ make_work_dir (struct running *r, rawview_error *err)
     return work_dir_make (im->work_parent, &r->work, err);
   /* Only for the notes, so it may fail. */
   for (size_t i = 0; i < im->dests.n && r->work.path == NULL; i++)
-    if (im->dests.items[i].kind == DEST_FILE &&
+    if ((im->dests.items[i].kind == DEST_FILE ||
+         im->dests.items[i].kind == DEST_VOLUME) &&
         work_dir_make (im->work_parent, &r->work, &ignored) == -1)
       return 0;
   return 0;

@@ -57,6 +57,25 @@ printf x | dd of="$home/pool/two" bs=1M seek=5 conv=notrunc status=none
 "${import[@]}" --force a.qcow2 --to libvirt:pool/two >plan
 same disk.raw "$home/pool/two"
 
+# Killed, it leaves something, which the next one removes.
+requires nbdkit --filter=delay file --version
+nbdkit -f -P "$tmp/slow.pid" -U "$home/slow.sock" --filter=delay file a.qcow2 \
+  delay-read=300ms 2>/dev/null &
+cleanup_fn stop_process $!
+wait_until 60 test -s slow.pid || fail 'nbdkit did not start'
+chmod 777 "$home/slow.sock"
+noted () { grep -qs 'pool/three$' "$home"/.rawview-import-*/state; }
+"${import[@]}" --connections=1 "nbd+unix:///?socket=$home/slow.sock" \
+  --to libvirt:pool/three >plan &
+program=$!
+wait_until 60 noted || fail 'nothing was made'
+kill -KILL "$program"
+wait "$program" || :
+[ -e "$home/pool/three" ] || fail 'this tests nothing'
+"${import[@]}" a.qcow2 --to libvirt:pool/three >plan
+same disk.raw "$home/pool/three"
+virsh vol-delete three --pool pool
+
 # What cannot be, and what goes wrong.
 refused err "${import[@]}" a.qcow2 --to libvirt:nosuch/two
 matches err "libvirt: nosuch: "
