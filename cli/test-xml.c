@@ -142,6 +142,69 @@ the_number_of_elements_has_a_limit (void)
   refused (text, RAWVIEW_ERROR_REFUSED, "*too many elements*");
 }
 
+/* It would take the parser minutes to compare them with each other. */
+static void
+the_number_of_attributes_has_a_limit (void)
+{
+  CLEANUP_FREE char *fit = NULL, *one_more = NULL;
+  CLEANUP_FREE char *attributes = cli_format (" ");
+  CLEANUP_XML struct xml *xml = NULL;
+
+  for (unsigned i = 0; i < 128; i++) {
+    char *more = cli_format ("%s a%u = '>'", attributes, i);
+
+    free (attributes);
+    attributes = more;
+  }
+  fit = cli_format ("<r>\n===<a%s/><a%s/></r>", attributes, attributes);
+  one_more = cli_format ("<r><a%s b\n=\t\"\"/></r>", attributes);
+  xml = parse (fit);
+  CHECK (xml != NULL);
+  refused (one_more, RAWVIEW_ERROR_REFUSED, "vm.ovf: *too many attributes*");
+}
+
+/* Each character of the text as two bytes. */
+static struct xml *
+parse_wide (const char *text, bool little)
+{
+  const size_t len = strlen (text);
+  CLEANUP_FREE char *wide = calloc (len + 1, 2);
+
+  if (wide == NULL)
+    abort ();
+  for (size_t i = 0; i < len; i++)
+    wide[2 * i + !little] = text[i];
+  err = (rawview_error){ 0 };
+  return xml_parse ("vm.ovf", wide, 2 * len, &err);
+}
+
+static void
+wide_characters_are_counted_too (void)
+{
+  CLEANUP_FREE char *many = repeat (" a=''", "", "", 129);
+  CLEANUP_FREE char *text = cli_format ("<r%s/>", many);
+
+  for (int little = 0; little < 2; little++) {
+    CLEANUP_XML struct xml *fits =
+        parse_wide ("<?xml version='1.0'?><r a='1'/>", little);
+    CLEANUP_XML struct xml *not = parse_wide (text, little);
+
+    CHECK (fits != NULL);
+    CHECK (not == NULL);
+    CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, "*too many attributes*");
+  }
+}
+
+static void
+encodings_that_hide_characters_are_refused (void)
+{
+  refused ("<?xml version='1.0' encoding='UTF-7'?><a b+AD0-''/>",
+           RAWVIEW_ERROR_REFUSED, "vm.ovf: *encoding*UTF-8");
+  CHECK (xml_parse ("vm.ovf", "<\0\0\0a\0\0\0/\0\0\0>\0\0\0", 16, &err) ==
+         NULL);
+  CHECK_ERROR (err, RAWVIEW_ERROR_REFUSED, "*NUL*");
+}
+
 static void
 long_text_is_cut (void)
 {
@@ -184,6 +247,9 @@ main (void)
   TEST (what_is_cut_or_empty_is_refused);
   TEST (depth_has_a_limit);
   TEST (the_number_of_elements_has_a_limit);
+  TEST (the_number_of_attributes_has_a_limit);
+  TEST (wide_characters_are_counted_too);
+  TEST (encodings_that_hide_characters_are_refused);
   TEST (long_text_is_cut);
   TEST (what_is_written_is_escaped);
   return test_result ();

@@ -10,15 +10,17 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <strings.h>
 
 #include <libxml/parser.h>
 #include <libxml/tree.h>
 
 #include "xml.h"
 
-#define MAX_DEPTH    64
-#define MAX_ELEMENTS 200000u
-#define MAX_TEXT     ((size_t) 64 << 10)
+#define MAX_DEPTH      64
+#define MAX_ELEMENTS   200000u
+#define MAX_ATTRIBUTES 128u /* some ten are usual, namespaces with them */
+#define MAX_TEXT       ((size_t) 64 << 10)
 
 struct xml {
   xmlDoc *doc;
@@ -60,6 +62,67 @@ wrap (xmlDoc *doc)
 
 /*--- Reading ------------------------------------------------------------*/
 
+/* The characters of a text, of which only those of ASCII matter here. */
+struct units {
+  const unsigned char *text;
+  size_t len, pos;
+  unsigned width, low; /* bytes per unit, and which of them is the low one */
+};
+
+/* As the parser recognises it: by its first two bytes. */
+static struct units
+units_of (const char *text, size_t len)
+{
+  struct units u = { .text = (const unsigned char *) text,
+                     .len = len,
+                     .width = 1 };
+
+  if (len >= 2 &&
+      (memcmp (text, "\xff\xfe", 2) == 0 || memcmp (text, "<\0", 2) == 0))
+    u.width = 2;
+  else if (len >= 2 && (memcmp (text, "\xfe\xff", 2) == 0 ||
+                        memcmp (text, "\0<", 2) == 0)) {
+    u.width = 2;
+    u.low = 1;
+  }
+  return u;
+}
+
+/* -1: no more of them. */
+static int
+next_unit (struct units *u)
+{
+  const unsigned char *p = u->text + u->pos;
+
+  if (u->len - u->pos < u->width)
+    return -1;
+  u->pos += u->width;
+  return u->width == 1 ? p[0] : p[1 - u->low] << 8 | p[u->low];
+}
+
+/* The parser compares each attribute of an element with all others, before
+ * anybody is asked.  Each has an equals sign and a quote; between two "<" there
+ * is one element at most.
+ */
+static const char *
+refuse_before (const char *text, size_t len)
+{
+  struct units u = units_of (text, len);
+  unsigned n = 0;
+  bool equals = false;
+
+  for (int c; (c = next_unit (&u)) != -1;) {
+    if (c == 0)
+      return "there are NUL characters in it";
+    if (c == '<')
+      n = 0;
+    else if (equals && (c == '"' || c == '\'') && ++n > MAX_ATTRIBUTES)
+      return "it has an element with too many attributes";
+    equals = c == '=' || (equals && (c == ' ' || (c >= '\t' && c <= '\r')));
+  }
+  return NULL;
+}
+
 /* What the callbacks know of the parser's progress. */
 struct progress {
   unsigned elements;
@@ -74,6 +137,44 @@ stop (xmlParserCtxt *ctxt, const char *why)
   if (p->refused == NULL)
     p->refused = why;
   xmlStopParser (ctxt);
+}
+
+/* In others a "<" may be other bytes. */
+static bool
+is_known_encoding (const char *name)
+{
+  static const char *const known[] = { "UTF-8", "UTF-16", "US-ASCII",
+                                       "ISO-8859-", "windows-125" };
+
+  for (size_t i = 0; i < CLI_COUNT (known); i++)
+    if (strncasecmp (name, known[i], strlen (known[i])) == 0)
+      return true;
+  return false;
+}
+
+/* As the document declares it; NULL: not at all. */
+static const char *
+declared_encoding (const xmlParserCtxt *ctxt)
+{
+  const xmlChar *name = ctxt->encoding;
+
+#if LIBXML_VERSION < 21200
+  if (name == NULL && ctxt->input != NULL)
+    name = ctxt->input->encoding;
+#endif
+  return (const char *) name;
+}
+
+static void
+on_document (void *opaque)
+{
+  xmlParserCtxt *ctxt = opaque;
+  const char *encoding = declared_encoding (ctxt);
+
+  if (encoding != NULL && !is_known_encoding (encoding))
+    stop (ctxt, "it has an encoding that is not read; make it UTF-8");
+  else
+    xmlSAX2StartDocument (opaque);
 }
 
 static void
@@ -134,11 +235,16 @@ xml_parse (const char *name, const char *text, size_t len, rawview_error *err)
   const int options = XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOERROR |
                       XML_PARSE_NOWARNING | XML_PARSE_COMPACT;
   struct progress progress = { 0 };
+  const char *why = refuse_before (text, len);
   xmlParserCtxt *ctxt;
   xmlDoc *doc = NULL;
 
   if (len > INT_MAX) {
     cli_error_set (err, RAWVIEW_ERROR_LIMIT, EFBIG, "%s: too long", name);
+    return NULL;
+  }
+  if (why != NULL) {
+    cli_error_set (err, RAWVIEW_ERROR_REFUSED, 0, "%s: %s", name, why);
     return NULL;
   }
   ctxt = xmlNewParserCtxt ();
@@ -147,6 +253,7 @@ xml_parse (const char *name, const char *text, size_t len, rawview_error *err)
     return NULL;
   }
   ctxt->_private = &progress;
+  ctxt->sax->startDocument = on_document;
   ctxt->sax->internalSubset = on_document_type;
   ctxt->sax->startElementNs = on_element;
   doc = xmlCtxtReadMemory (ctxt, text, (int) len, NULL, NULL, options);
