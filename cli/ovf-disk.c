@@ -147,18 +147,21 @@ compare_places (const void *a, const void *b)
   return p->described < q->described ? -1 : 1;
 }
 
-static size_t
-first_of_bus (const struct ovf_items *items, enum machine_bus bus)
-{
-  size_t i = 0;
+#define BUSES (MACHINE_BUS_VIRTIO + 1)
 
-  while (i < items->len && ovf_item_bus (&items->items[i]) != bus)
-    i++;
-  return i;
+/* Where the first controller of each bus is described. */
+static void
+find_first (const struct ovf_items *items, size_t first[BUSES])
+{
+  for (size_t bus = 0; bus < BUSES; bus++)
+    first[bus] = items->len;
+  for (size_t i = items->len; i-- > 0;)
+    first[ovf_item_bus (&items->items[i])] = i;
 }
 
 static void
-place_disk (const struct ovf_items *items, size_t i, struct place *place)
+place_disk (const struct ovf_items *items, size_t i, const size_t first[BUSES],
+            struct place *place)
 {
   const struct ovf_item *disk = &items->items[i];
   const struct ovf_item *controller = ovf_items_find (items, disk->parent);
@@ -168,7 +171,7 @@ place_disk (const struct ovf_items *items, size_t i, struct place *place)
     place->bus = ovf_item_bus (controller);
     place->controller = controller->address;
   }
-  place->bus_order = first_of_bus (items, place->bus);
+  place->bus_order = first[place->bus];
 }
 
 int
@@ -176,13 +179,15 @@ ovf_read_disks (const struct ovf_envelope *e, struct machine *m,
                 rawview_error *err)
 {
   CLEANUP_FREE struct place *places = calloc (e->items.len + 1, sizeof *places);
+  size_t first[BUSES];
   size_t n = 0;
 
   if (places == NULL)
     return cli_error_set (err, RAWVIEW_ERROR_NOMEM, 0, "out of memory");
+  find_first (&e->items, first);
   for (size_t i = 0; i < e->items.len; i++)
     if (e->items.items[i].type == OVF_DISK)
-      place_disk (&e->items, i, &places[n++]);
+      place_disk (&e->items, i, first, &places[n++]);
   qsort (places, n, sizeof *places, compare_places);
   for (size_t i = 0; i < n; i++)
     if (add_resource (e, places[i].disk->host_resource, places[i].bus, m,

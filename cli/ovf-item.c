@@ -167,12 +167,14 @@ free_item (struct ovf_item *item)
 static bool
 has_word (const char *words, const char *word)
 {
+  static const char spaces[] = " \t\n\v\f\r";
   const size_t len = strlen (word);
 
-  for (const char *s = words; len > 0 && (s = strstr (s, word)) != NULL; s++)
-    if ((s == words || isspace ((unsigned char) s[-1])) &&
-        (s[len] == '\0' || isspace ((unsigned char) s[len])))
+  for (size_t n; *words != '\0'; words += n + strspn (words + n, spaces)) {
+    n = strcspn (words, spaces);
+    if (n == len && n > 0 && memcmp (words, word, n) == 0)
       return true;
+  }
   return false;
 }
 
