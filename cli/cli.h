@@ -159,6 +159,17 @@ char *cli_format (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
 void cli_write_xml (FILE *out, const char *text);
 void cli_print_xml (const char *text);
 
+/* The bytes of the UTF-8 character at s; 0 if it is none. */
+size_t cli_utf8_length (const char *s);
+
+/* Is the character, of len bytes, none that does something to a terminal or to
+ * a line?
+ */
+bool cli_is_printable (const char *s, size_t len);
+
+/* Replaces all others by question marks, with their bytes. */
+void cli_make_printable (char *text);
+
 /* Fresh memory; keep: what may stay besides letters and digits. */
 char *cli_percent_encode (const char *text, const char *keep);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One line on stderr, and an exit status that says what kind of failure. */
+/* One line on stderr, and an exit status that says what kind of failure.  Other
+ * programs and servers have a part in what is said, and what they say may come
+ * from an image.
+ */
 
 #include <config.h>
 
@@ -42,6 +45,7 @@ cli_error_set (rawview_error *err, rawview_error_kind kind, int errnum,
   va_start (args, fmt);
   vsnprintf (err->msg, sizeof err->msg, fmt, args);
   va_end (args);
+  cli_make_printable (err->msg);
   return -1;
 }
 
@@ -58,6 +62,7 @@ cli_error_errno (rawview_error *err, int errnum, const char *fmt, ...)
   va_end (args);
   len = strlen (err->msg);
   snprintf (err->msg + len, sizeof err->msg - len, ": %s", strerror (errnum));
+  cli_make_printable (err->msg);
   return -1;
 }
 

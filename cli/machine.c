@@ -94,52 +94,11 @@ machine_disk_options (const struct machine_disk *disk,
 
 /*--- Text of strangers --------------------------------------------------*/
 
-/* The bytes of the UTF-8 character at s; 0 if it is none. */
-static size_t
-utf8_length (const char *s)
-{
-  const unsigned char *p = (const unsigned char *) s;
-  const size_t len = p[0] < 0x80   ? 1
-                     : p[0] < 0xc2 ? 0
-                     : p[0] < 0xe0 ? 2
-                     : p[0] < 0xf0 ? 3
-                     : p[0] < 0xf5 ? 4
-                                   : 0;
-
-  for (size_t i = 1; i < len; i++)
-    if ((p[i] & 0xc0) != 0x80)
-      return 0;
-  /* Overlong forms, surrogates, and beyond the last one. */
-  if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) ||
-      (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90))
-    return 0;
-  return len;
-}
-
-/* Controls, those of C1, marks that reverse the direction of text, invisible
- * ones, and what XML cannot have.
- */
-static bool
-is_printable (const char *s, size_t len)
-{
-  const unsigned char *p = (const unsigned char *) s;
-  const unsigned c =
-      len == 2   ? (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu)
-      : len == 3 ? (p[0] & 0xfu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu)
-      : len == 1 ? p[0]
-                 : 0x10000;
-
-  return c >= 0x20 && (c < 0x7f || c > 0x9f) && c != 0x61c &&
-         (c < 0x200b || c > 0x200f) && (c < 0x2028 || c > 0x202e) &&
-         (c < 0x2060 || c > 0x206f) && c != 0xfeff && c != 0xfffe &&
-         c != 0xffff;
-}
-
 bool
 machine_is_utf8 (const char *text)
 {
   for (size_t len; *text != '\0'; text += len)
-    if ((len = utf8_length (text)) == 0)
+    if ((len = cli_utf8_length (text)) == 0)
       return false;
   return true;
 }
@@ -154,8 +113,8 @@ machine_clean_text (const char *text)
     text++;
   clean = out = cli_format ("%s", text);
   for (size_t len; *text != '\0'; text += len) {
-    len = utf8_length (text);
-    if (len > 0 && is_printable (text, len)) {
+    len = cli_utf8_length (text);
+    if (len > 0 && cli_is_printable (text, len)) {
       memcpy (out, text, len);
       out += len;
       continue;

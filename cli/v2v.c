@@ -229,6 +229,7 @@ take_message (struct v2v *v, const char *type, const char *message)
   if (strcmp (type, "message") != 0)
     return;
   snprintf (v->phase, sizeof v->phase, "%s", message);
+  cli_make_printable (v->phase);
   if (percent > v->percent)
     v->percent = percent;
 }

@@ -44,6 +44,15 @@ for do in fail garbage; do
   nothing_is_left
 done
 
+# What the guest calls itself does nothing to a terminal.
+STANDIN_GUEST=$'\e[2Jevil\u202e\u009b' STANDIN_DO=fail \
+  rawview inject --progress=bar --overlay-dir=over in/one.vmdk 2>err &&
+  fail 'it succeeds'
+matches err 'Converting .*evil'
+matches err 'cannot be converted: .*evil'
+! LC_ALL=C grep -q $'\e\\[2J\|\xe2\x80\xae\|\xc2\x9b' err ||
+  fail "a terminal would obey: $(cat -v err)"
+
 # Sockets are no different.
 STANDIN_VERSION=2.12.1 STANDIN_DO=fail inject 2>err && fail 'it succeeds'
 nothing_is_left
