@@ -95,3 +95,7 @@ has size '0 0 0'
 requires gzip --version
 head -c 300M /dev/zero | gzip -1 >bomb
 (ulimit -v 200000; has bomb '1 0 0')
+
+# A file that seems to have no end is not read to it.
+truncate -s 1P endless 2>/dev/null || truncate -s 8T endless
+has endless '0 0 0'
