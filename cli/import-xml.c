@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,6 +46,17 @@ make_xml (const struct import *im)
   return domain_xml (&im->machine, &wishes);
 }
 
+/* What is there may lead elsewhere, if others can write in this folder. */
+static FILE *
+create (const char *path)
+{
+  int fd;
+
+  unlink (path);
+  fd = open (path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+  return fd != -1 ? fdopen (fd, "w") : NULL;
+}
+
 /* Whoever finds the file finds all of it. */
 int
 import_write_xml (const struct import *im, rawview_error *err)
@@ -52,7 +64,7 @@ import_write_xml (const struct import *im, rawview_error *err)
   const char *name = im->wishes->output_xml;
   CLEANUP_FREE char *xml = make_xml (im);
   CLEANUP_FREE char *part = cli_format ("%s.part", name);
-  FILE *out = fopen (part, "we");
+  FILE *out = create (part);
   bool failed;
 
   if (out == NULL)

@@ -139,18 +139,35 @@ task_plan (struct task *t, rawview_error *err)
 
 /*--- Beginning and ending -----------------------------------------------*/
 
+/* A pipe that somebody has put there would be waited for. */
+static int
+open_log (const char *path, rawview_error *err)
+{
+  const int fd = open (path,
+                       O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK |
+                           O_NOCTTY | O_CLOEXEC,
+                       0600);
+  struct stat st;
+
+  if (fd == -1)
+    return cli_error_errno (err, errno, "%s", path);
+  if (fstat (fd, &st) == 0 && S_ISREG (st.st_mode) && ftruncate (fd, 0) == 0)
+    return fd;
+  close (fd);
+  return cli_error_set (err, RAWVIEW_ERROR_REFUSED, EINVAL,
+                        "%s: the log must be a file that can be replaced",
+                        path);
+}
+
 int
 task_make_place (struct task *t, rawview_error *err)
 {
   if (inject_place_make (&t->place, t->overlays, t->machine->n_disks,
                          t->journal, err) == -1)
     return -1;
-  t->log_fd = open (
-      t->log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-      0600);
+  t->log_fd = open_log (t->log, err);
   if (t->log_fd != -1)
     return 0;
-  cli_error_errno (err, errno, "%s", t->log);
   inject_place_remove (&t->place);
   return -1;
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#define _XOPEN_SOURCE 700 /* nftw */
 #include <config.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -26,38 +24,52 @@
 
 /*--- Removing -----------------------------------------------------------*/
 
-static int
-remove_one (const char *path, const struct stat *st, int type,
-            struct FTW *where)
-{
-  (void) st;
-  (void) where;
-  /* The notes go last: until then a folder is known as one of ours. */
-  if (type == FTW_DP)
-    return 0;
-  if (strcmp (path + where->base, STATE) != 0 || where->level != 1)
-    unlink (path);
-  return 0;
-}
+/* Its folders have files only, and it has few folders. */
+#define MAX_DEPTH 4u
 
-static int
-remove_folder (const char *path, const struct stat *st, int type,
-               struct FTW *where)
-{
-  (void) st;
-  if (type == FTW_DP && where->level > 0)
-    rmdir (path);
-  return 0;
-}
-
+/* Nobody else can put anything into the folder, but those who may write where
+ * it is can give its name to another one: so it is known by its descriptor.
+ * The notes stay: until the end a folder is known by them as one of ours.
+ * Takes fd.
+ */
 static void
-remove_all (const char *path)
+empty (int fd, unsigned depth)
 {
-  CLEANUP_FREE char *state = cli_format ("%s/" STATE, path);
+  DIR *dir = fdopendir (fd);
+  const struct dirent *entry;
+  int inner;
 
-  nftw (path, remove_one, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-  nftw (path, remove_folder, 8, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-  unlink (state);
+  if (dir == NULL) {
+    close (fd);
+    return;
+  }
+  rewinddir (dir);
+  while ((entry = readdir (dir)) != NULL) {
+    const char *name = entry->d_name;
+
+    if (strcmp (name, ".") == 0 || strcmp (name, "..") == 0 ||
+        (depth == 0 && strcmp (name, STATE) == 0) ||
+        unlinkat (dirfd (dir), name, 0) == 0 || depth >= MAX_DEPTH)
+      continue;
+    inner = openat (dirfd (dir), name,
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (inner != -1)
+      empty (inner, depth + 1);
+    unlinkat (dirfd (dir), name, AT_REMOVEDIR);
+  }
+  closedir (dir);
+}
+
+/* Takes fd, which is of the folder at path. */
+static void
+remove_all (int fd, const char *path)
+{
+  const int again = openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+  if (again != -1)
+    empty (again, 0);
+  unlinkat (fd, STATE, 0);
+  close (fd);
   rmdir (path);
 }
 
@@ -109,29 +121,42 @@ remove_all_noted (int fd)
   fclose (notes);
 }
 
-static void
-remove_if_dead (const char *path)
+/* Is the file of notes unlocked, and as we make it? */
+static bool
+is_dead (int state)
 {
-  CLEANUP_FREE char *state = cli_format ("%s/" STATE, path);
+  struct stat st;
+
+  return fstat (state, &st) == 0 && S_ISREG (st.st_mode) &&
+         st.st_uid == geteuid () && (st.st_mode & 077) == 0 &&
+         flock (state, LOCK_EX | LOCK_NB) == 0;
+}
+
+/* Takes dir, which is of the folder at path. */
+static void
+remove_if_dead (int dir, const char *path)
+{
   struct stat st;
   int fd, lock;
 
-  if (lstat (path, &st) == -1 || !S_ISDIR (st.st_mode) ||
-      st.st_uid != geteuid () || (st.st_mode & 077) != 0)
-    return;
-  fd = open (state, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-  if (fd == -1) {
-    /* Killed before it had notes; of no use to anybody if it is empty. */
-    rmdir (path);
+  if (fstat (dir, &st) == -1 || st.st_uid != geteuid () ||
+      (st.st_mode & 077) != 0) {
+    close (dir);
     return;
   }
-  if (flock (fd, LOCK_EX | LOCK_NB) == -1) {
-    close (fd);
+  fd = openat (dir, STATE, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd == -1 || !is_dead (fd)) {
+    /* Killed before it had notes; of no use to anybody if it is empty. */
+    if (fd == -1)
+      rmdir (path);
+    else
+      close (fd);
+    close (dir);
     return;
   }
   lock = fcntl (fd, F_DUPFD_CLOEXEC, 0);
   remove_all_noted (fd);
-  remove_all (path);
+  remove_all (dir, path);
   if (lock >= 0)
     close (lock);
 }
@@ -147,8 +172,11 @@ work_dir_remove_leftovers (const char *parent)
   while ((entry = readdir (dir)) != NULL)
     if (strncmp (entry->d_name, PREFIX, strlen (PREFIX)) == 0) {
       CLEANUP_FREE char *path = cli_format ("%s/%s", parent, entry->d_name);
+      const int fd =
+          open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-      remove_if_dead (path);
+      if (fd != -1)
+        remove_if_dead (fd, path);
     }
   closedir (dir);
 }
@@ -208,6 +236,22 @@ work_dir_note_created (struct work_dir *dir, const char *path)
            (unsigned long long) st.st_ino, path);
 }
 
+/* A descriptor of the folder, or -1 if another one has its name now. */
+static int
+open_again (const struct work_dir *dir)
+{
+  const int fd =
+      open (dir->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  struct stat ours, there;
+
+  if (fd == -1 || (fstat (dir->state, &ours) == 0 &&
+                   fstatat (fd, STATE, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+                   there.st_dev == ours.st_dev && there.st_ino == ours.st_ino))
+    return fd;
+  close (fd);
+  return -1;
+}
+
 void
 work_dir_show_life (const struct work_dir *dir)
 {
@@ -218,9 +262,13 @@ work_dir_show_life (const struct work_dir *dir)
 void
 work_dir_remove (struct work_dir *dir)
 {
+  int fd;
+
   if (dir->path == NULL)
     return;
-  remove_all (dir->path);
+  fd = open_again (dir);
+  if (fd != -1)
+    remove_all (fd, dir->path);
   close (dir->state);
   free (dir->path);
   dir->path = NULL;
