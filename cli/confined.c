@@ -48,6 +48,17 @@ data_size (void)
   return pages * (unsigned long) sysconf (_SC_PAGESIZE);
 }
 
+/* Disks that are being written may be open, and libguestfs' connections. */
+static void
+close_others (int fd)
+{
+  const unsigned first = STDERR_FILENO + 1, kept = (unsigned) fd;
+
+  if (kept > first)
+    close_range (first, kept - 1, 0);
+  close_range (kept + 1, ~0u, 0);
+}
+
 static void
 limit (int resource, rlim_t value)
 {
@@ -66,6 +77,7 @@ run_work (const struct confined_work *work, rawview_error *err)
   rawview_sandbox sandbox;
 
   prctl (PR_SET_PDEATHSIG, SIGKILL);
+  close_others (work->fd);
   limit (RLIMIT_CORE, 0);
   limit (RLIMIT_CPU, work->max_seconds);
   if (data != 0)

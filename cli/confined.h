@@ -15,7 +15,8 @@ struct confined_work {
   const rawview_options *options; /* with the option sandbox; NULL: auto */
   unsigned long max_memory;       /* bytes, besides what we have */
   unsigned max_seconds;           /* of the processor */
-  void (*run) (void *opaque);     /* must start no thread */
+  int fd; /* what it looks at: nothing else of ours stays open in it */
+  void (*run) (void *opaque); /* must start no thread */
   void *opaque;
 };
 
@@ -28,9 +29,7 @@ struct confined {
 void *confined_alloc (size_t size, rawview_error *err);
 void confined_free (void *memory, size_t size); /* NULL is allowed */
 
-/* Returns while it works; whatever is open stays open in it.  After success
- * there must be a confined_wait.
- */
+/* Returns while it works.  After success there must be a confined_wait. */
 int confined_start (struct confined *c, const struct confined_work *work,
                     rawview_error *err);
 

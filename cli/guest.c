@@ -92,7 +92,7 @@ set_error (guestfs_h *g, const char *what, rawview_error *err)
 /*--- Drivers ------------------------------------------------------------*/
 
 struct scan {
-  int fd, other; /* ends of a pipe; the other one is not ours */
+  int fd; /* the end of a pipe */
   struct initramfs *found;
 };
 
@@ -101,7 +101,6 @@ run_scan (void *opaque)
 {
   struct scan *scan = opaque;
 
-  close (scan->other);
   initramfs_scan (scan->fd, scan->found);
 }
 
@@ -111,10 +110,11 @@ scan_through_pipe (guestfs_h *g, const char *path,
                    const rawview_options *options, const int pipe_fds[2],
                    struct initramfs *found, rawview_error *err)
 {
-  struct scan scan = { pipe_fds[0], pipe_fds[1], found };
+  struct scan scan = { pipe_fds[0], found };
   const struct confined_work work = { .options = options,
                                       .max_memory = MAX_MEMORY,
                                       .max_seconds = MAX_SECONDS,
+                                      .fd = pipe_fds[0],
                                       .run = run_scan,
                                       .opaque = &scan };
   CLEANUP_FREE char *out = cli_format ("/dev/fd/%d", pipe_fds[1]);

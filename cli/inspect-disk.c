@@ -134,6 +134,7 @@ probe_confined (const char *path, const rawview_options *options,
   const struct confined_work work = { .options = options,
                                       .max_memory = MAX_MEMORY,
                                       .max_seconds = MAX_SECONDS,
+                                      .fd = look->fd,
                                       .run = run_probe,
                                       .opaque = look };
   struct confined c;
