@@ -419,14 +419,26 @@ dest_look (struct dest *d, uint64_t size, bool force, rawview_error *err)
 
 /*--- Opening ------------------------------------------------------------*/
 
+/* Root opens it, perhaps by a name that others can change. */
+static int
+check_device (const struct dest *d, rawview_error *err)
+{
+  struct stat st;
+
+  if (fstat (d->fd, &st) == 0 && S_ISBLK (st.st_mode))
+    return 0;
+  return cli_error_set (err, RAWVIEW_ERROR_REFUSED, ENOTBLK,
+                        "%s: is no block device any more", d->where);
+}
+
 int
 dest_open_early (struct dest *d, rawview_error *err)
 {
   if (d->kind != DEST_BLOCK || d->fd >= 0)
     return 0;
-  d->fd = open (d->path, O_RDWR | O_EXCL | O_CLOEXEC | O_NOCTTY);
+  d->fd = open (d->path, O_RDWR | O_EXCL | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   if (d->fd >= 0)
-    return 0;
+    return check_device (d, err);
   if (errno == EBUSY)
     return cli_error_set (err, RAWVIEW_ERROR_REFUSED, EBUSY,
                           "%s: is in use, perhaps mounted", d->where);

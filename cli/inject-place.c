@@ -34,7 +34,9 @@ write_marker (int fd, const struct inject_place *p, const char *journal)
   return ok && fsync (fd) == 0 ? 0 : -1;
 }
 
-/* The file as a text with a NUL at its end; NULL if it is not one of ours. */
+/* The file as a text with a NUL at its end; NULL if it is not one of ours: a
+ * stranger's disk that we have copied is ours too, but others may read it.
+ */
 static char *
 read_marker (int fd, size_t *len)
 {
@@ -42,7 +44,7 @@ read_marker (int fd, size_t *len)
   char *text;
 
   if (fstat (fd, &st) == -1 || !S_ISREG (st.st_mode) ||
-      st.st_uid != geteuid () || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
+      st.st_uid != geteuid () || (st.st_mode & 077) != 0 ||
       st.st_size > MARKER_MAX)
     return NULL;
   text = calloc (1, (size_t) st.st_size + 1);

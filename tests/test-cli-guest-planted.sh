@@ -53,7 +53,18 @@ timeout 60 rawview inject --overlay-dir=over a.qcow2 2>err || status=$?
 [ "$status" -gt 0 ] && [ "$status" -lt 100 ] || fail "status $status"
 line_count err 1
 matches err 'over/a.virt-v2v.log'
-# Nor is it written to if somebody reads it.
+# What is like a marker of unfinished overlays but that others can read, such as
+# a disk that was copied as it is, removes nothing.
+echo precious >victim
+printf 'rawview inject: unfinished\0\0%s\0' "$tmp/victim" \
+  >over/x.rawview-unfinished
+chmod 644 over/x.rawview-unfinished
+timeout 60 rawview inject --overlay-dir=over a.qcow2 2>err || :
+untouched 'a marker was obeyed'
+chmod 600 over/x.rawview-unfinished
+timeout 60 rawview inject --overlay-dir=over a.qcow2 2>err || :
+[ ! -e victim ] || fail 'this tests nothing'
+# The pipe is not written to if somebody reads it.
 sleep 60 <>over/a.virt-v2v.log &
 cleanup_fn stop_process $!
 status=0
