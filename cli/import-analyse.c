@@ -69,6 +69,31 @@ open_source (struct import *im, rawview_error *err)
   return 0;
 }
 
+static bool
+names_other_file (const rawview_fact *f, const char *name)
+{
+  static const char extents[] = "format-specific.data.extents.";
+  const char *dot = strrchr (f->key, '.');
+
+  if (strcmp (f->key, "format-specific.data.data-file") == 0)
+    return true;
+  return strncmp (f->key, extents, strlen (extents)) == 0 &&
+         strcmp (dot, ".filename") == 0 && strcmp (f->text, name) != 0;
+}
+
+/* What a description calls itself is not what it has to be. */
+static bool
+is_one_file (const rawview_image *image)
+{
+  const char *name = cli_fact_text (image, 0, "filename");
+  const rawview_fact *f;
+
+  for (size_t i = 0; (f = rawview_get_fact (image, 0, i)) != NULL; i++)
+    if (names_other_file (f, name))
+      return false;
+  return rawview_get_depth (image) == 1;
+}
+
 /* Can it be copied byte by byte, and be complete? */
 static int
 check_as_is (const struct machine_disk *d, rawview_image *image,
@@ -81,7 +106,7 @@ check_as_is (const struct machine_disk *d, rawview_image *image,
 
   for (size_t i = 0; i < CLI_COUNT (whole); i++)
     ok = ok || strcmp (type, whole[i]) == 0;
-  if (ok && rawview_get_depth (image) == 1)
+  if (ok && is_one_file (image))
     return 0;
   return cli_error_set (err, RAWVIEW_ERROR_UNSUPPORTED, 0,
                         "%s: needs other files too, so that copied as it is "

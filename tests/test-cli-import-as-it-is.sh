@@ -26,10 +26,18 @@ head -c 1000001 disk.raw >odd.raw
 rawview import --conversion=none --format=raw odd.raw --to to >plan
 same odd.raw to/odd.raw
 
-for image in flat.vmdk child.qcow2; do
+# A description that calls itself what has none beside it.
+make_image vmdk disk.raw lie.vmdk -o subformat=monolithicFlat
+sed -i 's/monolithicFlat/monolithicSparse/' lie.vmdk
+
+for image in flat.vmdk child.qcow2 lie.vmdk; do
   refused err rawview import --conversion=none "$image" --to to/x
   matches err "$image: needs other files too"
   [ ! -e to/x ] || fail 'the destination was made'
 done
+qemu-img create -q -f qcow2 -o data_file=data.raw outside.qcow2 1M
+refused err rawview import --conversion=none --data-file="$tmp/data.raw" \
+  outside.qcow2 --to to/x
+matches err 'outside.qcow2: needs other files too'
 refused err rawview import --conversion=none a.qcow2 --to to/x,format=qcow2
 matches err '--conversion=none makes nothing qcow2'
