@@ -22,12 +22,35 @@
 
 /*--- What is in a marker ------------------------------------------------*/
 
-/* Texts with a NUL behind each: MAGIC, the journal or "", the overlays. */
+static char *
+folder_of (const char *path)
+{
+  const char *slash = strrchr (path, '/');
+
+  return slash == NULL   ? cli_format (".")
+         : slash == path ? cli_format ("/")
+                         : cli_format ("%.*s", (int) (slash - path), path);
+}
+
+/* The number of the folder that the file is in, there or not; 0: none. */
+static unsigned long long
+folder_number (const char *path)
+{
+  CLEANUP_FREE char *folder = folder_of (path);
+  struct stat st;
+
+  return stat (folder, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Texts with a NUL behind each: MAGIC, the journal or "", the number of its
+ * folder, the overlays.
+ */
 static int
 write_marker (int fd, const struct inject_place *p, const char *journal)
 {
   bool ok =
-      dprintf (fd, "%s%c%s%c", MAGIC, 0, journal != NULL ? journal : "", 0) > 0;
+      dprintf (fd, "%s%c%s%c%llx%c", MAGIC, 0, journal != NULL ? journal : "",
+               0, journal != NULL ? folder_number (journal) : 0, 0) > 0;
 
   for (size_t i = 0; i < p->n; i++)
     ok = ok && dprintf (fd, "%s%c", p->overlays[i], 0) > 0;
@@ -69,18 +92,34 @@ remove_overlay (const char *path)
     unlink (path);
 }
 
+/* What cannot be looked at, or is on a disk that is not mounted now, may well
+ * be there.
+ */
+static bool
+is_gone (const char *journal, const char *folder)
+{
+  struct stat st;
+
+  return lstat (journal, &st) == -1 && errno == ENOENT &&
+         strtoull (folder, NULL, 16) == folder_number (journal);
+}
+
 /* -1: its commit was decided, so the overlays are needed. */
 static int
 remove_listed (const char *text, size_t len)
 {
-  const char *end = text + len, *journal = text + sizeof MAGIC;
+  const char *end = text + len, *journal = text + sizeof MAGIC, *folder, *p;
 
   /* It was cut off before anything was made. */
   if (len <= sizeof MAGIC)
     return 0;
-  if (*journal != '\0' && access (journal, F_OK) == 0)
+  folder = journal + strlen (journal) + 1;
+  if (folder >= end || folder + strlen (folder) >= end)
+    return 0;
+  if (*journal != '\0' && !is_gone (journal, folder))
     return -1;
-  for (const char *p = journal + strlen (journal) + 1; p < end;
+  /* One that was cut off may be the beginning of another name. */
+  for (p = folder + strlen (folder) + 1; p + strlen (p) < end;
        p += strlen (p) + 1)
     remove_overlay (p);
   return 0;
@@ -111,16 +150,6 @@ is_marker (const char *name)
   const size_t len = strlen (name), suffix = strlen (SUFFIX);
 
   return len > suffix && strcmp (name + len - suffix, SUFFIX) == 0;
-}
-
-static char *
-folder_of (const char *path)
-{
-  const char *slash = strrchr (path, '/');
-
-  return slash == NULL   ? cli_format (".")
-         : slash == path ? cli_format ("/")
-                         : cli_format ("%.*s", (int) (slash - path), path);
 }
 
 void

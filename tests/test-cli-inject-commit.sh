@@ -80,3 +80,30 @@ rawview inject --recover in/one.qcow2 in/two.vmdk >out 2>err ||
   fail "status $?: $(cat err)"
 matches out 'there was no commit'
 unchanged
+
+# Images that are not there now, as on a disk that is not mounted, may have a
+# journal: no other run may remove what it needs.
+mkdir ov
+rm -f "$notes"/*
+(STANDIN_DO=wait STANDIN_GO=$tmp/go exec rawview inject --commit --log=log \
+  --overlay-dir=ov in/one.qcow2 in/two.vmdk >out 2>err) &
+program=$!
+cleanup_fn stop_process "$program"
+wait_until 60 test -e "$notes/written" || fail "$(cat err)"
+kill -KILL "$program"
+wait "$program" 2>/dev/null || :
+wait_until 30 no_servers "$tmp/run" || fail 'a server outlives rawview'
+mv in away
+mkdir in
+make_image qcow2 disk.raw other.qcow2
+rawview inject --log=log --overlay-dir=ov other.qcow2 >out 2>err ||
+  fail "status $?: $(cat err)"
+[ -e ov/one.qcow2.overlay.qcow2 ] && [ -e ov/two.vmdk.overlay.qcow2 ] ||
+  fail 'the overlays of another run are gone'
+rmdir in
+mv away in
+rm ov/other*
+rawview inject --log=log --overlay-dir=ov other.qcow2 >out 2>err ||
+  fail "status $?: $(cat err)"
+has_no_leftovers ov other.qcow2.overlay.qcow2
+unchanged
