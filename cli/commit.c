@@ -42,16 +42,33 @@ count (void *opaque, uint64_t bytes)
 /*--- Before the decision ------------------------------------------------*/
 
 static int
+check_finished (const char *journal, rawview_error *err)
+{
+  struct stat st;
+
+  if (lstat (journal, &st) == -1)
+    return 0;
+  return cli_error_set (err, RAWVIEW_ERROR_REFUSED, EEXIST,
+                        "%s is the journal of a commit that was not finished; "
+                        "finish that first with \"rawview inject --recover\"",
+                        journal);
+}
+
+int
+commit_check_finished (const char *image, rawview_error *err)
+{
+  CLEANUP_FREE char *journal = commit_journal_path (image);
+
+  return check_finished (journal, err);
+}
+
+static int
 check_place (const struct commit_journal *j, rawview_error *err)
 {
   CLEANUP_FREE char *dir = cli_format ("%s", j->path);
-  struct stat st;
 
-  if (lstat (j->path, &st) == 0)
-    return cli_error_set (err, RAWVIEW_ERROR_REFUSED, EEXIST,
-                          "%s is the journal of a commit that was not "
-                          "finished; finish that first with --recover",
-                          j->path);
+  if (check_finished (j->path, err) == -1)
+    return -1;
   strrchr (dir, '/')[1] = '\0';
   if (access (dir, W_OK | X_OK) == -1)
     return cli_error_errno (

@@ -39,6 +39,11 @@ typedef void (*commit_progress_cb) (void *opaque, uint64_t done,
 int commit_check (const struct commit_disk *disks, size_t n,
                   const char *journal, rawview_error *err);
 
+/* Refuses an image beside which there is the journal of a commit: it may be
+ * half of what it was and half of what it will be.
+ */
+int commit_check_finished (const char *image, rawview_error *err);
+
 /* Where the journal is if nobody says otherwise: IMAGE.rawview-commit, beside
  * the set's first image.  To be freed.
  */

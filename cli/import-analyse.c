@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commit.h"
 #include "import.h"
 #include "inspect.h"
 
@@ -168,7 +169,9 @@ look_at_image (struct import *im, size_t i, rawview_error *err)
 
   if (o == NULL)
     return -1;
-  r = rawview_open (d->source, o, &image, err);
+  r = commit_check_finished (d->source, err);
+  if (r == 0)
+    r = rawview_open (d->source, o, &image, err);
   rawview_options_free (o);
   if (r == -1)
     return -1;

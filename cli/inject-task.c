@@ -126,6 +126,9 @@ plan_commit (struct task *t, rawview_error *err)
 int
 task_plan (struct task *t, rawview_error *err)
 {
+  for (size_t i = 0; i < t->machine->n_disks; i++)
+    if (commit_check_finished (t->machine->disks[i].source, err) == -1)
+      return -1;
   if (t->v->check && !t->v->commit && t->v->overlay == NULL &&
       t->v->overlay_dir == NULL)
     return 0;

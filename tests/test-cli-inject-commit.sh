@@ -81,6 +81,17 @@ rawview inject --recover in/one.qcow2 in/two.vmdk >out 2>err ||
 matches out 'there was no commit'
 unchanged
 
+# While a commit is not finished, nobody takes its images for whole ones.
+touch in/two.vmdk.rawview-commit
+for command in 'inject --commit --overlay-dir=.' 'inject --overlay-dir=.' \
+  'import --to=a.raw --to=b.raw'; do
+  # shellcheck disable=SC2086
+  refused err rawview $command in/one.qcow2 in/two.vmdk
+  matches err 'two.vmdk.rawview-commit is the journal of a commit'
+done
+rm in/two.vmdk.rawview-commit
+unchanged
+
 # Images that are not there now, as on a disk that is not mounted, may have a
 # journal: no other run may remove what it needs.
 mkdir ov
