@@ -163,6 +163,38 @@ the_number_of_attributes_has_a_limit (void)
   refused (one_more, RAWVIEW_ERROR_REFUSED, "vm.ovf: *too many attributes*");
 }
 
+/* Each element looks for its own among all that are declared around it. */
+static void
+the_number_of_namespaces_has_a_limit (void)
+{
+  CLEANUP_FREE char *beside = repeat ("<a xmlns:b='c'/>", "", "", 1000);
+  CLEANUP_FREE char *fits = cli_format ("<r>%s</r>", beside);
+  CLEANUP_FREE char *around = cli_format ("<a");
+  CLEANUP_FREE char *many = NULL;
+  CLEANUP_XML struct xml *xml = parse (fits);
+
+  for (unsigned i = 0; i < 64; i++) {
+    char *more = cli_format ("%s xmlns:b%u='c'", around, i);
+
+    free (around);
+    around = more;
+  }
+  CHECK (xml != NULL);
+  xml_free (xml);
+  many = cli_format ("%s>%s>%s>%s>%s>%s>%s>%s><d/></a></a></a></a></a></a></a>"
+                     "</a>",
+                     around, around, around, around, around, around, around,
+                     around);
+  xml = parse (many);
+  CHECK (xml != NULL);
+  free (many);
+  many = cli_format ("%s>%s>%s>%s>%s>%s>%s>%s><d xmlns:b='c'/></a></a></a></a>"
+                     "</a></a></a></a>",
+                     around, around, around, around, around, around, around,
+                     around);
+  refused (many, RAWVIEW_ERROR_REFUSED, "*too many namespaces*");
+}
+
 /* Each character of the text as two bytes. */
 static struct xml *
 parse_wide (const char *text, bool little)
@@ -248,6 +280,7 @@ main (void)
   TEST (depth_has_a_limit);
   TEST (the_number_of_elements_has_a_limit);
   TEST (the_number_of_attributes_has_a_limit);
+  TEST (the_number_of_namespaces_has_a_limit);
   TEST (wide_characters_are_counted_too);
   TEST (encodings_that_hide_characters_are_refused);
   TEST (long_text_is_cut);

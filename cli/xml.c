@@ -20,6 +20,7 @@
 #define MAX_DEPTH      64
 #define MAX_ELEMENTS   200000u
 #define MAX_ATTRIBUTES 128u /* some ten are usual, namespaces with them */
+#define MAX_NAMESPACES 512u /* each element looks for its own among them */
 #define MAX_TEXT       ((size_t) 64 << 10)
 
 struct xml {
@@ -126,7 +127,8 @@ refuse_before (const char *text, size_t len)
 /* What the callbacks know of the parser's progress. */
 struct progress {
   unsigned elements;
-  const char *refused; /* why the parser was stopped */
+  unsigned namespaces[MAX_DEPTH]; /* up to the open element of this depth */
+  const char *refused;            /* why the parser was stopped */
 };
 
 static void
@@ -187,6 +189,14 @@ on_document_type (void *opaque, const xmlChar *name, const xmlChar *external,
   stop (opaque, "it has a document type (DOCTYPE), which is not read");
 }
 
+static unsigned
+count_namespaces (struct progress *p, int depth, int n)
+{
+  const unsigned around = depth > 0 ? p->namespaces[depth - 1] : 0;
+
+  return p->namespaces[depth] = around + (unsigned) n;
+}
+
 static void
 on_element (void *opaque, const xmlChar *name, const xmlChar *prefix,
             const xmlChar *uri, int n_namespaces, const xmlChar **namespaces,
@@ -199,6 +209,8 @@ on_element (void *opaque, const xmlChar *name, const xmlChar *prefix,
     stop (ctxt, "its elements are nested too deeply");
   else if (++p->elements > MAX_ELEMENTS)
     stop (ctxt, "it has too many elements");
+  else if (count_namespaces (p, ctxt->nodeNr, n_namespaces) > MAX_NAMESPACES)
+    stop (ctxt, "too many namespaces are declared around an element");
   else
     xmlSAX2StartElementNs (opaque, name, prefix, uri, n_namespaces, namespaces,
                            n_attributes, n_defaulted, attributes);
