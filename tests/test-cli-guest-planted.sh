@@ -56,7 +56,7 @@ matches err 'over/a.virt-v2v.log'
 # What is like a marker of unfinished overlays but that others can read, such as
 # a disk that was copied as it is, removes nothing.
 echo precious >victim
-printf 'rawview inject: unfinished\0\0%s\0' "$tmp/victim" \
+printf 'rawview inject: unfinished\0\0\060\0%s\0' "$tmp/victim" \
   >over/x.rawview-unfinished
 chmod 644 over/x.rawview-unfinished
 timeout 60 rawview inject --overlay-dir=over a.qcow2 2>err || :
