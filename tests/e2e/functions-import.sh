@@ -12,12 +12,13 @@ requires_import ()
   requires qemu-system-x86_64 --version
 }
 
-# import_guest ARG…: of "rawview import", with drivers.
+# import_guest ARG…: of "rawview import", with drivers.  What it and its children
+# need for a while is in $import_tmp, or else in $tmp.
 import_guest ()
 {
   local start=$SECONDS
 
-  bounded 1500 rawview import --conversion=virtio,format --progress=none "$@" \
+  TMPDIR=${import_tmp-$tmp} bounded 1500 rawview import --conversion=virtio,format --progress=none "$@" \
     >"$tmp/import.log" 2>&1 || fail "rawview import $*"
   echo "ok: imported ($((SECONDS - start)) s)"
 }

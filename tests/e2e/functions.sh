@@ -18,9 +18,14 @@ here=$RAWVIEW_SRCDIR/tests/e2e
 # so emulate; on a machine where it is known to work set this to nothing.
 export LIBGUESTFS_BACKEND=${LIBGUESTFS_BACKEND-direct}
 export LIBGUESTFS_BACKEND_SETTINGS=${LIBGUESTFS_BACKEND_SETTINGS-force_tcg}
+# QEMU translates code for each address anew that it is seen at.  So that this is
+# the same in all processes, of which there are thousands when an initramfs is
+# built, addresses are not random.
+export LIBGUESTFS_APPEND=${LIBGUESTFS_APPEND-norandmaps}
 
-# bounded SECONDS PROGRAM [ARG…]: a hang has to end as a failure.
-bounded () { timeout --kill-after=10 "$@"; }
+# bounded SECONDS PROGRAM [ARG…]: a hang has to end as a failure.  In the test's
+# own process group, so that who ends the test ends the program.
+bounded () { timeout --foreground --kill-after=10 "$@"; }
 
 # What all tests of a whole guest need.
 requires_guest ()
