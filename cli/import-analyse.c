@@ -158,6 +158,19 @@ note_image (struct import_disk *d, const rawview_image *image)
   d->actual_size = actual ? actual->number : 0;
 }
 
+/* Drivers go into an overlay, which cannot be made for every disk. */
+static int
+check_sectors (const char *source, uint64_t size, rawview_error *err)
+{
+  if (size > 0 && size % 512 == 0)
+    return 0;
+  return cli_error_set (err, RAWVIEW_ERROR_UNSUPPORTED, EINVAL,
+                        "%s: a disk of %llu bytes, which are no whole sectors "
+                        "of 512, cannot be given drivers; "
+                        "--conversion=format copies it",
+                        source, (unsigned long long) size);
+}
+
 static int
 look_at_image (struct import *im, size_t i, rawview_error *err)
 {
@@ -176,7 +189,9 @@ look_at_image (struct import *im, size_t i, rawview_error *err)
   if (r == -1)
     return -1;
   note_image (&im->disks[i], image);
-  if (w->format || w->virtio)
+  if (w->virtio)
+    return check_sectors (d->source, im->disks[i].size, err);
+  if (w->format)
     return 0;
   if (check_member (d, err) == -1 || check_as_is (d, image, err) == -1)
     return -1;

@@ -60,6 +60,16 @@ RAWVIEW_VIRT_V2V_IN_PLACE=/nowhere import >plan 2>err || status=$?
 [ ! -s plan ] || fail 'there was a plan'
 nothing_is_left
 
+# Nor for a disk that can have no overlay: what is there stays as it is.
+head -c 1000001 disk.raw >in/odd.raw
+echo mine >to/mine.raw
+refused err rawview import --format=raw --force in/odd.raw --to to/mine.raw \
+  --conversion=format,virtio
+matches err 'in/odd.raw: a disk of 1000001 bytes'
+[ "$(cat to/mine.raw)" = mine ] || fail 'the destination has changed'
+rm to/mine.raw
+nothing_is_left
+
 # in_background: until the disks have been written to.
 in_background ()
 {
