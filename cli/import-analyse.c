@@ -392,7 +392,7 @@ import_analyse (struct import *im, rawview_error *err)
 {
   const struct import_wishes *w = im->wishes;
 
-  if (check_options (w, err) == -1)
+  if (check_options (w, err) == -1 || import_check_xml (im, err) == -1)
     return -1;
   if ((is_piped (w) ? open_pipe (im, err) : open_source (im, err)) == -1)
     return -1;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "import.h"
@@ -46,6 +47,35 @@ make_xml (const struct import *im)
   return domain_xml (&im->machine, &wishes);
 }
 
+/* Empty, or with the beginning of XML. */
+static bool
+is_description (const char *name)
+{
+  const int fd = open (name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  struct stat st;
+  char first = '<';
+  bool is = fd != -1 && fstat (fd, &st) == 0 && S_ISREG (st.st_mode) &&
+            read (fd, &first, 1) >= 0 && first == '<';
+
+  if (fd != -1)
+    close (fd);
+  return is;
+}
+
+/* One that was there is replaced, and nothing else: not a disk, nor
+ * /dev/stdout.
+ */
+int
+import_check_xml (const struct import *im, rawview_error *err)
+{
+  const char *name = im->wishes->output_xml;
+
+  if (name == NULL || access (name, F_OK) == -1 || is_description (name))
+    return 0;
+  return cli_error_set (err, RAWVIEW_ERROR_REFUSED, EEXIST,
+                        "%s: is there and no XML, so it is not replaced", name);
+}
+
 /* What is there may lead elsewhere, if others can write in this folder. */
 static FILE *
 create (const char *path)
@@ -64,9 +94,13 @@ import_write_xml (const struct import *im, rawview_error *err)
   const char *name = im->wishes->output_xml;
   CLEANUP_FREE char *xml = make_xml (im);
   CLEANUP_FREE char *part = cli_format ("%s.part", name);
-  FILE *out = create (part);
+  FILE *out;
   bool failed;
 
+  /* It may be a destination. */
+  if (import_check_xml (im, err) == -1)
+    return -1;
+  out = create (part);
   if (out == NULL)
     return cli_error_errno (err, errno, "%s", part);
   failed = fputs (xml, out) == EOF;

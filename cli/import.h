@@ -76,6 +76,9 @@ void import_print_plan (const struct import *im);
 /* Does it.  *signum: the signal that stopped it, or 0. */
 int import_run (struct import *im, int *signum, rawview_error *err);
 
+/* May the domain be written where it is wanted? */
+int import_check_xml (const struct import *im, rawview_error *err);
+
 /* Writes the domain of the result. */
 int import_write_xml (const struct import *im, rawview_error *err);
 

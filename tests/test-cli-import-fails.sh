@@ -126,6 +126,20 @@ matches err '/to/was-here\.raw: is incomplete now'
 [ "$(ls -A to)" = was-here.raw ] || { ls -lA to; fail 'something is left'; }
 sha256sum --quiet -c sums
 
+# A description of the result takes the place of nothing else.
+mkdir xml
+mkfifo xml/pipe
+ln -s pipe xml/link
+for name in a.qcow2 xml/pipe xml/link; do
+  refused err rawview import a.qcow2 --to xml/a.raw --output-xml="$name"
+  matches err "$name: is there and no XML"
+  [ ! -e xml/a.raw ] || fail 'the destination was made'
+done
+refused err rawview import a.qcow2 --to xml/a.raw --output-xml=xml/a.raw
+same disk.raw xml/a.raw
+rm -r xml
+sha256sum --quiet -c sums
+
 # The disk is full.
 small_filesystem "$tmp/small" 8M
 ls -A small >before
