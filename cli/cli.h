@@ -155,6 +155,9 @@ char *cli_format_size (uint64_t bytes, char buf[CLI_SIZE_MAX]);
 /* printf into fresh memory; says so and exits when memory is short. */
 char *cli_format (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
 
+/* The path from the root of the file system, to be freed; NULL: *err. */
+char *cli_absolute_path (const char *path, rawview_error *err);
+
 /* Prints text with the characters that XML reserves written as entities. */
 void cli_write_xml (FILE *out, const char *text);
 void cli_print_xml (const char *text);

@@ -248,24 +248,11 @@ recover (struct commit_set *set, struct progress_of *p, rawview_error *err)
   return tell_way_on (set, err);
 }
 
-static char *
-absolute (const char *path, rawview_error *err)
-{
-  CLEANUP_FREE char *cwd = path[0] == '/' ? NULL : getcwd (NULL, 0);
-
-  if (path[0] == '/')
-    return cli_format ("%s", path);
-  if (cwd != NULL)
-    return cli_format ("%s/%s", cwd, path);
-  cli_error_errno (err, errno, "%s", path);
-  return NULL;
-}
-
 int
 commit_recover (const char *journal, commit_progress_cb cb, void *opaque,
                 enum commit_recovered *what, rawview_error *err)
 {
-  CLEANUP_FREE char *path = absolute (journal, err);
+  CLEANUP_FREE char *path = cli_absolute_path (journal, err);
   struct progress_of p = { .cb = cb, .opaque = opaque };
   struct commit_set set = { 0 };
   int r;

@@ -56,20 +56,6 @@ take_settings (char *text, struct dest *d)
   }
 }
 
-static char *
-absolute (const char *path, rawview_error *err)
-{
-  CLEANUP_FREE char *cwd = NULL;
-
-  if (*path == '/')
-    return cli_format ("%s", path);
-  cwd = getcwd (NULL, 0);
-  if (cwd != NULL)
-    return cli_format ("%s/%s", cwd, path);
-  cli_error_errno (err, errno, "working directory");
-  return NULL;
-}
-
 static int
 parse_volume (const char *name, struct dest *d, rawview_error *err)
 {
@@ -96,7 +82,7 @@ parse_path (const char *path, struct dest *d, rawview_error *err)
                           "import: --to=%s: must be a file, a folder, a block "
                           "device, an NBD URI or " VOLUME_PREFIX "POOL/VOLUME",
                           path);
-  d->where = absolute (path, err);
+  d->where = cli_absolute_path (path, err);
   if (d->where == NULL)
     return -1;
   d->path = cli_format ("%s", d->where);

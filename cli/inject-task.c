@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "cmd-inject.h"
 #include "commit.h"
@@ -15,21 +14,6 @@
 #include "json.h"
 
 /*--- Planning -----------------------------------------------------------*/
-
-static char *
-absolute_path (const char *path, rawview_error *err)
-{
-  CLEANUP_FREE char *cwd = NULL;
-
-  if (*path == '/')
-    return cli_format ("%s", path);
-  cwd = getcwd (NULL, 0);
-  if (cwd == NULL) {
-    cli_error_errno (err, errno, "working directory");
-    return NULL;
-  }
-  return cli_format ("%s/%s", cwd, path);
-}
 
 /* Beside the image, which is a file: in /dev there is no room. */
 static char *
@@ -54,10 +38,10 @@ plan_overlay (const struct task *t, size_t i, rawview_error *err)
   CLEANUP_FREE char *dir = NULL;
 
   if (t->v->overlay != NULL)
-    return absolute_path (t->v->overlay, err);
+    return cli_absolute_path (t->v->overlay, err);
   if (t->v->overlay_dir == NULL)
     return path_beside (disk, err);
-  dir = absolute_path (t->v->overlay_dir, err);
+  dir = cli_absolute_path (t->v->overlay_dir, err);
   return dir != NULL ? inject_overlay_path (dir, disk) : NULL;
 }
 
@@ -89,7 +73,7 @@ plan_log (const struct task *t, rawview_error *err)
   const char *slash = strrchr (first, '/');
 
   if (t->v->log != NULL)
-    return absolute_path (t->v->log, err);
+    return cli_absolute_path (t->v->log, err);
   return cli_format ("%.*s/%s.virt-v2v.log", (int) (slash - first), first,
                      t->machine->name);
 }
@@ -115,7 +99,7 @@ plan_commit (struct task *t, rawview_error *err)
 {
   CLEANUP_FREE struct commit_disk *disks = commit_disks (t);
 
-  t->journal = t->v->journal != NULL ? absolute_path (t->v->journal, err)
+  t->journal = t->v->journal != NULL ? cli_absolute_path (t->v->journal, err)
                                      : commit_journal_path (disks[0].image);
   return t->journal == NULL
              ? -1
@@ -269,8 +253,8 @@ find_journal (const struct task *t, rawview_error *err)
   CLEANUP_FREE char *image = NULL;
 
   if (t->v->journal != NULL)
-    return absolute_path (t->v->journal, err);
-  image = absolute_path (t->args->operands[0], err);
+    return cli_absolute_path (t->v->journal, err);
+  image = cli_absolute_path (t->args->operands[0], err);
   return image != NULL ? commit_journal_path (image) : NULL;
 }
 

@@ -18,21 +18,6 @@
 
 /*--- Files --------------------------------------------------------------*/
 
-static char *
-absolute_path (const char *path, rawview_error *err)
-{
-  CLEANUP_FREE char *cwd = NULL;
-
-  if (*path == '/')
-    return cli_format ("%s", path);
-  cwd = getcwd (NULL, 0);
-  if (cwd == NULL) {
-    cli_error_errno (err, errno, "working directory");
-    return NULL;
-  }
-  return cli_format ("%s/%s", cwd, path);
-}
-
 /* A socket that a server left behind refuses connections. */
 static int
 remove_dead_socket (const struct sockaddr_un *address, rawview_error *err)
@@ -77,7 +62,7 @@ static int
 place_socket (struct serve_place *p, const struct serve_wishes *w,
               rawview_error *err)
 {
-  p->socket = w->socket != NULL ? absolute_path (w->socket, err)
+  p->socket = w->socket != NULL ? cli_absolute_path (w->socket, err)
                                 : cli_format ("%s/nbd.sock", p->dir);
   return p->socket != NULL ? check_socket (p->socket, err) : -1;
 }
@@ -86,7 +71,7 @@ static int
 place_pid_file (struct serve_place *p, const struct serve_wishes *w,
                 rawview_error *err)
 {
-  p->pid_file = w->pid_file != NULL ? absolute_path (w->pid_file, err)
+  p->pid_file = w->pid_file != NULL ? cli_absolute_path (w->pid_file, err)
                                     : cli_format ("%s/pid", p->dir);
   if (p->pid_file == NULL)
     return -1;

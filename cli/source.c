@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "source-parts.h"
 #include "source-remote.h"
@@ -21,21 +20,6 @@ struct source {
 };
 
 /*--- Operands -----------------------------------------------------------*/
-
-static char *
-absolute_path (const char *path, rawview_error *err)
-{
-  CLEANUP_FREE char *cwd = NULL;
-
-  if (*path == '/')
-    return cli_format ("%s", path);
-  cwd = getcwd (NULL, 0);
-  if (cwd == NULL) {
-    cli_error_errno (err, errno, "working directory");
-    return NULL;
-  }
-  return cli_format ("%s/%s", cwd, path);
-}
 
 static bool
 is_folder (const char *path)
@@ -194,7 +178,7 @@ add_operand (struct source *s, struct machine *m, const char *operand,
   else if (remote_is_uri (operand))
     r = add_remote (s, m, operand, err);
   else {
-    path = absolute_path (operand, err);
+    path = cli_absolute_path (operand, err);
     r = path != NULL ? add_path (s, m, path, err) : -1;
   }
   if (r == 0 && m->n_disks == 0)
@@ -264,7 +248,7 @@ source_open (char *const *operands, size_t n, const rawview_options *options,
     return cli_error_errno (err, ENOMEM, "source");
   s->options = options;
   if (password_file != NULL) {
-    s->password_file = absolute_path (password_file, err);
+    s->password_file = cli_absolute_path (password_file, err);
     r = s->password_file != NULL ? 0 : -1;
   }
   if (r == -1 || open_all (s, operands, n, err) == -1) {

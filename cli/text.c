@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -117,6 +118,20 @@ cli_write_xml (FILE *out, const char *text)
     default:
       putc (*text, out);
     }
+}
+
+char *
+cli_absolute_path (const char *path, rawview_error *err)
+{
+  CLEANUP_FREE char *cwd = NULL;
+
+  if (*path == '/')
+    return cli_format ("%s", path);
+  cwd = getcwd (NULL, 0);
+  if (cwd != NULL)
+    return cli_format ("%s/%s", cwd, path);
+  cli_error_errno (err, errno, "working directory");
+  return NULL;
 }
 
 void

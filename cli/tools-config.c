@@ -171,15 +171,10 @@ default_cache (void)
 static int
 make_absolute (char **path, rawview_error *err)
 {
-  CLEANUP_FREE char *folder = NULL;
-  char *absolute;
+  char *absolute = cli_absolute_path (*path, err);
 
-  if ((*path)[0] == '/')
-    return 0;
-  folder = getcwd (NULL, 0);
-  if (folder == NULL)
-    return cli_error_errno (err, errno, "%s: the current folder", *path);
-  absolute = cli_format ("%s/%s", folder, *path);
+  if (absolute == NULL)
+    return -1;
   free (*path);
   *path = absolute;
   return 0;
