@@ -146,14 +146,6 @@ open_streams (struct child *c, struct birth *b, rawview_error *err)
   return 0;
 }
 
-static char *
-base_name (const char *path)
-{
-  const char *slash = strrchr (path, '/');
-
-  return cli_format ("%s", slash != NULL ? slash + 1 : path);
-}
-
 int
 child_start (struct child *c, const struct child_wishes *wishes,
              rawview_error *err)
@@ -161,7 +153,9 @@ child_start (struct child *c, const struct child_wishes *wishes,
   struct birth b = { .wishes = wishes, .null = -1, .said = -1 };
   int r;
 
-  *c = (struct child){ .name = base_name (wishes->argv[0]), .said = -1 };
+  *c = (struct child){ .name =
+                           cli_format ("%s", cli_base_name (wishes->argv[0])),
+                       .said = -1 };
   /* Who ignores it, as we may do by inheritance, is not told of the end. */
   signal (SIGCHLD, SIG_DFL);
   b.env = make_environment (wishes->env);

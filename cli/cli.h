@@ -158,6 +158,11 @@ char *cli_format (const char *fmt, ...) __attribute__ ((format (printf, 1, 2)));
 /* The path from the root of the file system, to be freed; NULL: *err. */
 char *cli_absolute_path (const char *path, rawview_error *err);
 
+/* What comes after the last slash, and the folder that this is in, to be freed.
+ */
+const char *cli_base_name (const char *path);
+char *cli_folder_of (const char *path);
+
 /* Prints text with the characters that XML reserves written as entities. */
 void cli_write_xml (FILE *out, const char *text);
 void cli_print_xml (const char *text);

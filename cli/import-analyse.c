@@ -214,15 +214,6 @@ look_at_images (struct import *im, rawview_error *err)
 /*--- Where overlays go --------------------------------------------------*/
 
 static char *
-folder_of (const char *path)
-{
-  const char *slash = strrchr (path, '/');
-
-  return slash == path ? cli_format ("/")
-                       : cli_format ("%.*s", (int) (slash - path), path);
-}
-
-static char *
 find_work_parent (const struct import *im)
 {
   const char *tmp = getenv ("TMPDIR");
@@ -231,7 +222,7 @@ find_work_parent (const struct import *im)
     return realpath (im->wishes->work_dir, NULL);
   for (size_t i = 0; i < im->dests.n; i++)
     if (im->dests.items[i].kind == DEST_FILE)
-      return folder_of (im->dests.items[i].path);
+      return cli_folder_of (im->dests.items[i].path);
   return cli_format ("%s", tmp && *tmp == '/' ? tmp : "/var/tmp");
 }
 

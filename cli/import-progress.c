@@ -38,16 +38,6 @@ percent (const struct import_progress *p)
 }
 
 static double
-seconds_since (const struct timespec *then)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (double) (now.tv_sec - then->tv_sec) +
-         (double) (now.tv_nsec - then->tv_nsec) / 1e9;
-}
-
-static double
 rounded (double value)
 {
   return (double) (unsigned) (value * 10) / 10;
@@ -95,7 +85,7 @@ import_progress_show (struct import_progress *p, enum import_phase phase)
   const bool changed = phase != p->phase || p->shown.tv_sec == 0;
 
   if (p->mode == PROGRESS_NONE ||
-      (!changed && seconds_since (&p->shown) < interval))
+      (!changed && progress_seconds_since (&p->shown) < interval))
     return;
   p->phase = phase;
   if (percent (p) > p->told)

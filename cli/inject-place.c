@@ -22,21 +22,11 @@
 
 /*--- What is in a marker ------------------------------------------------*/
 
-static char *
-folder_of (const char *path)
-{
-  const char *slash = strrchr (path, '/');
-
-  return slash == NULL   ? cli_format (".")
-         : slash == path ? cli_format ("/")
-                         : cli_format ("%.*s", (int) (slash - path), path);
-}
-
 /* The number of the folder that the file is in, there or not; 0: none. */
 static unsigned long long
 folder_number (const char *path)
 {
-  CLEANUP_FREE char *folder = folder_of (path);
+  CLEANUP_FREE char *folder = cli_folder_of (path);
   struct stat st;
 
   return stat (folder, &st) == 0 ? st.st_ino : 0;
@@ -155,7 +145,7 @@ is_marker (const char *name)
 void
 inject_place_clean (const char *path)
 {
-  CLEANUP_FREE char *folder = folder_of (path);
+  CLEANUP_FREE char *folder = cli_folder_of (path);
   DIR *dir = opendir (folder);
   struct dirent *entry;
 
@@ -175,7 +165,7 @@ inject_place_clean (const char *path)
 static int
 sync_folder (const char *path)
 {
-  CLEANUP_FREE char *folder = folder_of (path);
+  CLEANUP_FREE char *folder = cli_folder_of (path);
   const int fd = open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   int r;
 

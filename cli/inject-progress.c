@@ -7,16 +7,6 @@
 #include "inject-progress.h"
 #include "json.h"
 
-static double
-seconds_since (const struct timespec *then)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (double) (now.tv_sec - then->tv_sec) +
-         (double) (now.tv_nsec - then->tv_nsec) / 1e9;
-}
-
 static void
 show_json (const struct inject_progress *p)
 {
@@ -24,7 +14,7 @@ show_json (const struct inject_progress *p)
 
   cli_json_set_text (o, "phase", p->phase);
   cli_json_set_real (o, "percent", p->percent);
-  cli_json_set_real (o, "elapsed", seconds_since (&p->start));
+  cli_json_set_real (o, "elapsed", progress_seconds_since (&p->start));
   cli_json_print_line (stdout, o);
   putchar ('\n');
   fflush (stdout);
@@ -34,7 +24,7 @@ show_json (const struct inject_progress *p)
 static void
 show_bar (const struct inject_progress *p)
 {
-  const unsigned s = (unsigned) seconds_since (&p->start);
+  const unsigned s = (unsigned) progress_seconds_since (&p->start);
 
   fprintf (stderr, "\r%3u%%  %u:%02u  %.60s\033[K", p->percent, s / 60, s % 60,
            p->phase);
@@ -56,7 +46,7 @@ inject_progress_show (struct inject_progress *p, const char *phase,
   const double interval = p->mode == PROGRESS_BAR ? 1 : 10;
 
   if (p->mode == PROGRESS_NONE ||
-      (!is_new && seconds_since (&p->shown) < interval))
+      (!is_new && progress_seconds_since (&p->shown) < interval))
     return;
   snprintf (p->phase, sizeof p->phase, "%s", phase);
   if (percent > p->percent)

@@ -159,8 +159,7 @@ machine_clean_name (const char *text, const char *instead)
 char *
 machine_name_of_file (const char *path)
 {
-  const char *slash = strrchr (path, '/');
-  CLEANUP_FREE char *base = cli_format ("%s", slash != NULL ? slash + 1 : path);
+  CLEANUP_FREE char *base = cli_format ("%s", cli_base_name (path));
   char *dot = strrchr (base, '.');
 
   if (dot != NULL && dot != base)

@@ -28,8 +28,8 @@ progress_parse_mode (const char *value, enum progress_mode *mode)
   return true;
 }
 
-static double
-seconds_since (const struct timespec *then)
+double
+progress_seconds_since (const struct timespec *then)
 {
   struct timespec now;
 
@@ -48,7 +48,7 @@ static struct figures
 figures_of (const struct progress *p, uint64_t done)
 {
   struct figures f = { .done = done, .permille = 1000 };
-  double elapsed = seconds_since (&p->start);
+  double elapsed = progress_seconds_since (&p->start);
 
   if (p->total > 0)
     f.permille = (unsigned) ((double) done / (double) p->total * 1000);
@@ -149,7 +149,8 @@ progress_update (struct progress *p, uint64_t done)
 {
   const double interval = p->mode == PROGRESS_BAR ? 0.2 : 1;
 
-  if (p->mode != PROGRESS_NONE && seconds_since (&p->shown) >= interval)
+  if (p->mode != PROGRESS_NONE &&
+      progress_seconds_since (&p->shown) >= interval)
     show (p, done);
 }
 

@@ -22,6 +22,9 @@ struct progress {
  */
 bool progress_parse_mode (const char *value, enum progress_mode *mode);
 
+/* By the clock that nobody sets. */
+double progress_seconds_since (const struct timespec *then);
+
 /* JSON goes to json_out, a bar to stderr. */
 void progress_start (struct progress *p, enum progress_mode mode,
                      uint64_t total, FILE *json_out);

@@ -79,9 +79,7 @@ parse_authority (const char *uri, const char *s, size_t len,
 static void
 take_name (struct remote_uri *u, const char *path)
 {
-  const char *slash = strrchr (path, '/');
-
-  u->name = machine_clean_name (slash != NULL ? slash + 1 : path, "disk");
+  u->name = machine_clean_name (cli_base_name (path), "disk");
 }
 
 /* ssh://host/~/path is below the user's home, as the plugin has it when it is

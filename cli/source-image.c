@@ -9,14 +9,6 @@
 #include "ovf.h"
 #include "source-parts.h"
 
-static const char *
-base_name (const char *path)
-{
-  const char *slash = strrchr (path, '/');
-
-  return slash != NULL ? slash + 1 : path;
-}
-
 /*--- Looking ------------------------------------------------------------*/
 
 void
@@ -114,7 +106,7 @@ find_entry (const struct source_entries *entries, const char *href)
   for (size_t i = 0; i < entries->len; i++) {
     const struct source_entry *e = &entries->items[i];
 
-    if (e->member != NULL && strcmp (base_name (e->member), href) == 0)
+    if (e->member != NULL && strcmp (cli_base_name (e->member), href) == 0)
       return e;
   }
   return NULL;
@@ -159,7 +151,7 @@ was_chosen (const struct source_entries *entries)
   const struct source_entry *e = &entries->items[0];
 
   return entries->len == 1 && e->member != NULL &&
-         strcmp (e->name, base_name (e->member)) != 0;
+         strcmp (e->name, cli_base_name (e->member)) != 0;
 }
 
 static void

@@ -120,6 +120,24 @@ cli_write_xml (FILE *out, const char *text)
     }
 }
 
+const char *
+cli_base_name (const char *path)
+{
+  const char *slash = strrchr (path, '/');
+
+  return slash != NULL ? slash + 1 : path;
+}
+
+char *
+cli_folder_of (const char *path)
+{
+  const char *slash = strrchr (path, '/');
+
+  return slash == NULL   ? cli_format (".")
+         : slash == path ? cli_format ("/")
+                         : cli_format ("%.*s", (int) (slash - path), path);
+}
+
 char *
 cli_absolute_path (const char *path, rawview_error *err)
 {
